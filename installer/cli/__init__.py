@@ -1,0 +1,79 @@
+"""The command line: one file per command group, imported only when it is called."""
+
+import importlib
+from collections.abc import Sequence
+
+import click
+
+from installer.cli.failure import report_failure
+
+# command → (module, attribute, help): the help stands here so that `-h` imports nothing else
+COMMANDS = {
+    "bundle": ("installer.cli.bundle", "bundle", "Build and verify the offline bundle."),
+    "certificates": (
+        "installer.cli.certificates",
+        "certificates",
+        "Make, list and check certificates.",
+    ),
+    "cluster": ("installer.cli.cluster", "cluster", "Plan, install and watch a whole cluster."),
+    "generate-test-cert": (
+        "installer.cli.certificates",
+        "generate_test_cert",
+        "Issue one certificate from a throw-away CA.",
+    ),
+    "install": (
+        "installer.cli.node",
+        "install",
+        "Install the services of this node's config.yaml.",
+    ),
+    "node": ("installer.cli.node", "node", "Facts of this node."),
+    "remove": ("installer.cli.node", "remove", "Take this node's services away."),
+    "sandbox": (
+        "installer.cli.sandbox",
+        "sandbox",
+        "Real Debian hosts on this machine, to try and test.",
+    ),
+    "status-reporter": (
+        "installer.cli.status_reporter",
+        "status_reporter",
+        "The service that reports this node's status to the managers.",
+    ),
+    "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of this name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cfy_manager() -> None:
+    """Build and run highly available Cloudify Manager clusters on Debian hosts."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        result = cfy_manager.main(
+            args=list(arguments), prog_name="cfy_manager", standalone_mode=False
+        )
+    except (Exception, KeyboardInterrupt) as error:
+        return report_failure(error)
+    return result if isinstance(result, int) else 0

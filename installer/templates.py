@@ -1,0 +1,30 @@
+"""Render the target files of `templates/`; a name that a template lacks is an error."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_PACKAGE = Path(__file__).parent
+
+
+@cache
+def _environment() -> Environment:
+    shipped = _PACKAGE / "_templates"
+    folder = shipped if shipped.is_dir() else _PACKAGE.parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - configuration files, not pages
+    )
+    environment.filters["json"] = json.dumps
+    return environment
+
+
+def render(name: str, **values: object) -> bytes:
+    """Return the file `templates/<name>` with its holes filled, as UTF-8."""
+    return _environment().get_template(name).render(**values).encode()

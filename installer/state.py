@@ -131,10 +131,12 @@ class Gate:
 class Stage:
     """A part of a role on one node: its state, then the gate, then the steps that need the gate.
 
-    All nodes of the role finish a stage before any begins the next one.
+    All nodes of the role finish a stage before any begins the next one. `after` names roles that
+    must be finished on the whole cluster first; a role that the run does not touch counts as done.
     """
 
     name: str  # "etcd", "patroni"
+    after: tuple[str, ...] = ()  # ("database", "queue")
     state: NodeState = field(default_factory=NodeState)
     gate: Gate | None = None
     steps: tuple[Step, ...] = ()

@@ -23,7 +23,8 @@ def held(tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    assert process.stdout and process.stdout.readline() == b"held\n"
+    assert process.stdout
+    assert process.stdout.readline() == b"held\n"
     yield process
     process.kill()
     process.communicate()

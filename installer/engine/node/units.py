@@ -1,0 +1,90 @@
+"""Bring systemd units of a node to their wanted state."""
+
+import time
+from typing import Any
+
+from installer.engine.node.files import settle
+from installer.engine.node.script import Failure, checked, last_lines, run_command
+
+_TOOL_S = 120
+_POLL_S = 0.05
+
+
+def mask_units(units: list[str]) -> None:
+    """Mask units, present or not, and stop those that run."""
+    if units:
+        _systemctl("mask", "--now", *units)
+
+
+def apply_units(change: dict[str, Any]) -> None:
+    """Make the unit changes that `installer.engine.difference` found, in systemd's order.
+
+    Starts are only queued: whether a service works is its gate's question, and one that waits
+    for its peers would wait here for ever.
+    """
+    if change["daemon_reload"]:
+        _systemctl("daemon-reload")
+    for verb in ("unmask", "disable", "enable"):
+        if change[verb]:
+            _systemctl(verb, *change[verb])
+    mask_units(change["mask"])
+    if change["stop"]:
+        _systemctl("stop", *change["stop"])
+    if change["start"]:
+        _start(change["start"])
+    restart_units(change["restart"])
+    for unit in change["reload"]:
+        _systemctl("reload", unit)
+        settle(unit)
+
+
+def _start(units: list[str]) -> None:
+    run_command(["systemctl", "reset-failed", *units], timeout_s=_TOOL_S)  # may be unknown: fine
+    _systemctl("start", "--no-block", *units)
+    for unit in units:
+        settle(unit)
+
+
+def restart_units(units: list[str]) -> None:
+    """Queue restarts, and return once no unit runs its old process any more.
+
+    A gate that follows must not be answered by the process that is about to stop.
+    """
+    if not units:
+        return
+    before = _invocations(units)
+    _systemctl("restart", "--no-block", *units)
+    deadline = time.monotonic() + _TOOL_S
+    waiting = set(units)
+    while waiting:
+        waiting = {unit for unit, state in _invocations(units).items() if state == before[unit]}
+        if waiting and time.monotonic() > deadline:
+            names = ", ".join(sorted(waiting))
+            remedy = f"see `systemctl status` and `journalctl -u {sorted(waiting)[0]} -n 50`"
+            raise Failure(names, f"did not stop within {_TOOL_S} s to restart", remedy)
+        time.sleep(_POLL_S if waiting else 0)
+    for unit in units:
+        settle(unit)
+
+
+def _invocations(units: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return what identifies each unit's present run; a unit without one is not running."""
+    words = ["systemctl", "show", "--property=InvocationID", "--property=ActiveState", "--", *units]
+    shown = checked(words, timeout_s=_TOOL_S, remedy="check that systemd runs on this host")
+    blocks = shown.strip("\n").split("\n\n")
+    return {
+        unit: tuple(sorted(block.splitlines())) for unit, block in zip(units, blocks, strict=True)
+    }
+
+
+def _systemctl(*words: str) -> None:
+    done = run_command(["systemctl", *words], timeout_s=_TOOL_S)
+    if done["code"] != 0:
+        unit = words[-1]
+        remedy = f"see `systemctl status {unit}` and `journalctl -u {unit} -n 50`"
+        raise Failure(f"systemctl {' '.join(words)}"[:200], last_lines(done), remedy)
+
+
+def main(request: dict[str, Any]) -> None:
+    """Restart the units of the request."""
+    restart_units(request["restart"])

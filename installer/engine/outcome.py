@@ -1,0 +1,65 @@
+"""What the engine tells of the work on one node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from installer.errors import Problem
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Generic[T]):
+    """What a function returned for one node, or the problem that ended it there."""
+
+    value: T | None = None
+    error: Problem | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_ok(self) -> bool:
+        """Tell whether the function returned."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a script ended; its output is text whatever bytes it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What applying one stage changed on one node."""
+
+    stage: str
+    changes: tuple[str, ...] = ()  # one line each, as a plan prints them
+    restarted: tuple[str, ...] = ()  # also reloaded ones
+    started: tuple[str, ...] = ()
+    deferred_restarts: tuple[str, ...] = ()  # one_at_a_time units: restart them node by node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """Whether a gate was passed, or deferred, and what was seen last."""
+
+    gate: str
+    passed: bool
+    deferred: bool = False
+    output: str = ""
+    seconds: float = 0.0
+    journal: Mapping[str, str] = field(default_factory=dict)  # unit: its last lines
+    problem: Problem | None = None  # why neither passed nor deferred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """Whether a step had to act, and what it said."""
+
+    step: str
+    changed: bool
+    output: str = ""

@@ -1,0 +1,200 @@
+"""Everything the engine does on one node; each method says how many remote commands it takes."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from installer.engine.connection import Connection
+from installer.engine.difference import StageDifference, Verb, stage_difference
+from installer.engine.observation import (
+    Observation,
+    observe_request,
+    read_observation,
+    revealed,
+)
+from installer.engine.outcome import Applied, GateResult, Result, StepResult
+from installer.engine.requests import (
+    APPLY_S,
+    INSTALL_S,
+    needs_packages_first,
+    packages_request,
+    state_request,
+)
+from installer.engine.wire import command, read_reply, request_text
+from installer.errors import PhaseFailed, Problem
+from installer.secrets import Secret
+from installer.state import Gate, Stage, Step
+
+logger = logging.getLogger(__name__)
+
+_OBSERVE_S = 60
+_MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
+
+
+class Session:
+    """One node, reached over its connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.name = connection.target.name
+        self.commands = 0  # remote commands so far
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin_secrets: Mapping[str, Secret] | None = None,
+        timeout_s: int = 60,
+    ) -> Result:
+        """Run `script` as root by `sh -eu`, with secrets as environment variables. One command."""
+        request = {
+            "script": script,
+            "secrets": revealed(stdin_secrets or {}),
+            "timeout_s": timeout_s,
+        }
+        return Result(**self._call("script", request, timeout_s))
+
+    def observe(self, stages: Sequence[Stage], *, with_content: bool = False) -> Observation:
+        """See all that these stages are about. One command."""
+        request = observe_request(stages, with_content=with_content)
+        return read_observation(stages, self._call("observe", request, _OBSERVE_S))
+
+    def apply(self, stage: Stage, observation: Observation) -> Applied:
+        """Make the node what the stage's data says. No command when it is, at most two."""
+        change = stage_difference(stage, observation)
+        if change.is_applied:
+            return Applied(stage=stage.name)
+        done: tuple[str, ...] = ()
+        if needs_packages_first(change):
+            done = tuple(f"install package {name}" for name in change.packages)
+            seen = self._call("packages", packages_request(change), INSTALL_S)
+            observation = _looked_again(observation, read_observation([stage], seen))
+            change = stage_difference(stage, observation)
+        if not change.is_applied:
+            request = state_request(change)
+            self._call("state+units" if request["units"] else "state", request, APPLY_S)
+        return _applied(self.name, change, done)
+
+    def restart(self, unit: str) -> None:
+        """Restart a unit; return once its old process is gone. One command."""
+        self._call("units", {"restart": [unit]}, APPLY_S)
+        logger.info("%s: restarted %s", self.name, unit)
+
+    def await_gate(self, gate: Gate, *, alone: bool = False) -> GateResult:
+        """Wait on the node until the gate's check passes. One command.
+
+        With `alone` a gate that needs peers may be deferred.
+        """
+        request = {
+            "check": gate.check,
+            "secrets": revealed(gate.secrets),
+            "timeout_s": gate.timeout_s,
+            "units": gate.units,
+            "may_defer": alone and gate.needs_peers,
+        }
+        told = self._call("gate", request, gate.timeout_s)
+        return _gate_result(self.name, gate, told)
+
+    def run_step(self, step: Step) -> StepResult:
+        """Run a step unless its guard holds; raise PhaseFailed if it fails. One command."""
+        request = {
+            "guard": step.guard,
+            "script": step.script,
+            "secrets": revealed(step.secrets),
+            "timeout_s": step.timeout_s,
+        }
+        told = self._call("step", request, 2 * step.timeout_s)
+        output = masked(told["stdout"] + told["stderr"], step.secrets)
+        match told["outcome"]:
+            case "held":
+                return StepResult(step=step.name, changed=False)
+            case "done":
+                logger.info("%s: %s", self.name, step.name)
+                return StepResult(step=step.name, changed=True, output=output)
+        raise PhaseFailed(_step_problem(self.name, step, told, output))
+
+    def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
+        """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""
+        limit_s = int(timeout_s) + _MARGIN_S
+        line = command(limit_s=limit_s, sudo=self._connection.needs_sudo)
+        self.commands += 1
+        said = self._connection.execute(line, request_text(program, request), limit_s)
+        reply = read_reply(self.name, *said)
+        if isinstance(reply, Problem):
+            raise PhaseFailed(reply)
+        return reply
+
+
+def _looked_again(observation: Observation, seen: Observation) -> Observation:
+    """Return the observation with what was seen since; what is gone since is gone."""
+    state = seen.stages[0].state
+    looked_at = {file.path for file in state.files} | {d.path for d in state.directories}
+    looked_at |= set(state.absent)
+    kept = {path: fact for path, fact in observation.paths.items() if path not in looked_at}
+    return replace(
+        observation,
+        paths=kept | dict(seen.paths),
+        users={**observation.users, **seen.users},
+        packages={**observation.packages, **seen.packages},
+        units={**observation.units, **seen.units},
+        pending=seen.pending,
+        leftovers=seen.leftovers,
+    )
+
+
+def _applied(node: str, change: StageDifference, before: tuple[str, ...]) -> Applied:
+    lines = (*before, *change.data_lines())
+    for line in lines:
+        logger.info("%s: %s", node, line)
+    now = [entry for entry in change.units if not entry.is_deferred]
+    again = (Verb.RESTART, Verb.RELOAD)
+    return Applied(
+        stage=change.stage.name,
+        changes=lines,
+        restarted=tuple(entry.unit.name for entry in now if entry.verb in again),
+        started=tuple(entry.unit.name for entry in now if entry.verb is Verb.START),
+        deferred_restarts=tuple(e.unit.name for e in change.units if e.is_deferred),
+    )
+
+
+def masked(text: str, secrets: Mapping[str, Secret]) -> str:
+    """Return the text with every secret value replaced."""
+    for secret in secrets.values():
+        if secret.reveal():
+            text = text.replace(secret.reveal(), "********")
+    return text
+
+
+def _gate_result(node: str, gate: Gate, told: Mapping[str, Any]) -> GateResult:
+    output = masked(told["output"], gate.secrets)
+    problem = None
+    if not told["passed"] and not told["deferred"]:
+        seen = output.strip() or f"exit {told['code']}"
+        unit = gate.units[0] if gate.units else None
+        look = f"`journalctl -u {unit} -n 50`" if unit else "the host's journal"
+        problem = Problem(
+            where=node,
+            what=f"not reached in {gate.timeout_s} s: {gate.name}; last seen: {seen[-500:]}",
+            remedy=f"look at {look} on {node}, then run again",
+        )
+    return GateResult(
+        gate=gate.name,
+        passed=told["passed"],
+        deferred=told["deferred"],
+        output=output,
+        seconds=told["seconds"],
+        journal={u: masked(text, gate.secrets) for u, text in told["journal"].items()},
+        problem=problem,
+    )
+
+
+def _step_problem(node: str, step: Step, told: Mapping[str, Any], output: str) -> Problem:
+    last = " / ".join(output.strip().splitlines()[-6:]) or "no output"
+    if told["outcome"] == "not held":
+        what = f"“{step.name}” ran, but what it establishes does not hold: {last}"
+    elif told["code"] == 124:
+        what = f"“{step.name}” did not end within {step.timeout_s} s: {last}"
+    else:
+        what = f"“{step.name}” failed with exit {told['code']}: {last}"
+    return Problem(where=node, what=what, remedy="remove the cause and run again")

@@ -1,0 +1,149 @@
+"""One run over nodes: connect, observe, compare, and apply as a graph of phases."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from installer.actions.graph import RoleStages, build_phases
+from installer.actions.roles import role_stages
+from installer.actions.stage_run import StageRunner
+from installer.config.model import NodeInputs
+from installer.engine.difference import Difference, difference
+from installer.engine.engine import Engine
+from installer.engine.observation import NodeFacts, Observation
+from installer.engine.session import Session
+from installer.engine.target import Target
+from installer.errors import NodeUnreachable, PhaseFailed
+from installer.events import Event, EventKind, Listener, Outcome
+from installer.phases import Phase, PhaseResult, run_phases, select_phases
+from installer.state import ManagedFile, NodeState, Stage
+
+NODE = "node"  # the pseudo role of what every node has
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeJob:
+    """One node of a run: how to reach it, what it must be, and files beside its roles'."""
+
+    target: Target
+    inputs: NodeInputs
+    files: tuple[ManagedFile, ...] = ()
+    stages: Callable[[NodeFacts], Sequence[Stage]] = field(default=lambda _: ())  # of NODE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Every node as it is, beside what it must be."""
+
+    engine: Engine
+    stages: Mapping[str, Mapping[str, tuple[Stage, ...]]]  # node → role → stages
+    observations: Mapping[str, Observation]
+
+    def differences(self) -> dict[str, Difference]:
+        """Return what differs on each node; a plan shows it, a run applies it."""
+        return {
+            node: difference(_flat(roles), self.observations[node])
+            for node, roles in self.stages.items()
+        }
+
+    def roles(self) -> list[RoleStages]:
+        """Return the stages by role, in the order in which roles depend on each other."""
+        names = dict.fromkeys(role for roles in self.stages.values() for role in roles)
+        return [
+            RoleStages(
+                role=role,
+                nodes={node: roles[role] for node, roles in self.stages.items() if role in roles},
+            )
+            for role in names
+        ]
+
+
+@contextmanager
+def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[Survey]:
+    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails."""
+    with Engine([job.target for job in jobs]) as engine:
+        if unreachable := engine.connect():
+            raise NodeUnreachable(*unreachable.values())
+        facts = _on_all(engine, jobs, lambda session: session.observe(()).facts)
+        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        observations = _on_all(
+            engine,
+            jobs,
+            lambda session: session.observe(_flat(stages[session.name]), with_content=with_content),
+        )
+        yield Survey(engine=engine, stages=stages, observations=observations)
+
+
+def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
+    """Return the stages by role, each named `role/stage`: the name of its phase."""
+    base = Stage(name="base", state=NodeState(files=job.files))
+    roles = {NODE: (base, *job.stages(facts)), **role_stages(job.inputs, facts)}
+    return {
+        role: tuple(replace(stage, name=f"{role}/{stage.name}") for stage in stages)
+        for role, stages in roles.items()
+    }
+
+
+def _flat(roles: Mapping[str, Sequence[Stage]]) -> tuple[Stage, ...]:
+    return tuple(stage for stages in roles.values() for stage in stages)
+
+
+def _on_all(engine: Engine, jobs: Sequence[NodeJob], ask: Callable[[Session], T]) -> dict[str, T]:
+    outcomes = engine.on_each([job.inputs.name for job in jobs], ask)
+    problems = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    if problems:
+        raise NodeUnreachable(*problems)
+    return {name: outcome.value for name, outcome in outcomes.items() if outcome.value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the operator asked of a run."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    title: str = ""
+    alone: bool = False  # one node by itself, its peers come later or are there already
+
+
+def roll_out(
+    seen: Survey, options: RunOptions, notify: Listener, *, first: Sequence[Phase] = ()
+) -> tuple[PhaseResult, ...]:
+    """Bring every node to its state; raises PhaseFailed with every problem of the run."""
+    run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    runner = StageRunner(seen.engine, seen.observations, notify, run=run, alone=options.alone)
+    phases = select_phases(
+        build_phases(seen.roles(), runner, first=first), only=options.only, skip=options.skip
+    )
+    names = tuple(phase.name for phase in phases)
+    notify(Event(kind=EventKind.RUN_STARTED, run=run, text=options.title, phases=names))
+    results = run_phases(phases, lambda phase: _told(phase, notify, run))
+    problems = tuple(problem for result in results for problem in result.problems)
+    outcome = Outcome.FAILED if problems else Outcome.CHANGED
+    if not problems:
+        notify(Event(kind=EventKind.RUN_FINISHED, run=run, outcome=outcome))
+        return results
+    raise PhaseFailed(*problems)
+
+
+def _told(phase: Phase, notify: Listener, run: str) -> PhaseResult:
+    start = time.monotonic()
+    notify(Event(kind=EventKind.PHASE_STARTED, run=run, phase=phase.name))
+    result = phase.work()
+    notify(
+        Event(
+            kind=EventKind.PHASE_FINISHED,
+            run=run,
+            phase=phase.name,
+            outcome=result.outcome,
+            seconds=time.monotonic() - start,
+            text=f"{len(phase.nodes)} node{'s' * (len(phase.nodes) != 1)}",
+            changes=result.changes,
+            problems=result.problems,
+        )
+    )
+    return result

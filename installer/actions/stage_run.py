@@ -1,0 +1,156 @@
+"""Run one stage on all its nodes: apply, restart one at a time, gate, steps."""
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from installer.engine.engine import Engine
+from installer.engine.observation import Observation, guard_key
+from installer.engine.session import Session
+from installer.errors import Problem
+from installer.events import Event, EventKind, Outcome
+from installer.phases import PhaseResult
+from installer.state import Stage
+
+
+@dataclass(slots=True)
+class _Work:
+    """What has happened so far on one node in one stage."""
+
+    stage: Stage
+    started: float = field(default_factory=time.monotonic)
+    changes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    restarts: tuple[str, ...] = ()  # units that wait for their turn
+    deferred: str = ""  # what a node installed alone waits for
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.problems:
+            return Outcome.FAILED
+        if self.deferred:
+            return Outcome.DEFERRED
+        return Outcome.CHANGED if self.changes else Outcome.UNCHANGED
+
+
+class StageRunner:
+    """Runs stages with one engine and what was observed of each node before the run."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        observations: Mapping[str, Observation],
+        notify: Callable[[Event], None],
+        *,
+        run: str,
+        alone: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._observations = observations
+        self._notify = notify
+        self._run = run
+        self._alone = alone  # a node installed by itself may defer what needs its peers
+
+    def __call__(self, phase: str, stages: Mapping[str, Stage]) -> PhaseResult:
+        """Run the stage on every node; problems are in the result, never raised."""
+        works = {node: _Work(stage) for node, stage in stages.items()}
+        for node in works:
+            self._tell(EventKind.NODE_STARTED, phase, node, text="apply")
+        rounds = (self._apply, self._restart_in_turn, self._gate, self._steps)
+        for act in rounds:
+            act(phase, works)
+            if any(work.problems for work in works.values()):
+                break
+        return self._finish(phase, works)
+
+    def _apply(self, phase: str, works: dict[str, _Work]) -> None:
+        def apply(session: Session) -> None:
+            work = works[session.name]
+            applied = session.apply(work.stage, self._observations[session.name])
+            work.changes += applied.changes
+            work.restarts = applied.deferred_restarts
+
+        self._each(works, works, apply)
+
+    def _restart_in_turn(self, phase: str, works: dict[str, _Work]) -> None:
+        """Restart each node's waiting units; the next node's turn comes after the gate."""
+        for node, work in works.items():
+            for unit in work.restarts:
+                self._tell(EventKind.NODE_NOTE, phase, node, text=f"restart {unit}")
+                self._each(works, [node], functools.partial(_restart, unit))
+                work.changes.append(f"restart {unit}")
+                self._gate(phase, {node: work})
+            if work.problems:
+                return
+
+    def _gate(self, phase: str, works: dict[str, _Work]) -> None:
+        def wait(session: Session) -> None:
+            work = works[session.name]
+            if work.stage.gate is None:
+                return
+            name = work.stage.gate.name
+            self._tell(EventKind.NODE_NOTE, phase, session.name, text=f"wait until {name}")
+            result = session.await_gate(work.stage.gate, alone=self._alone)
+            if result.problem is not None:
+                work.problems.append(result.problem)
+            elif result.deferred:
+                work.deferred = name
+
+        self._each(works, works, wait)
+
+    def _steps(self, phase: str, works: dict[str, _Work]) -> None:
+        first = next(iter(works))
+
+        def run(session: Session) -> None:
+            work = works[session.name]
+            guards = self._observations[session.name].guards
+            for step in work.stage.steps:
+                held = guards[guard_key(work.stage, step)].held
+                if held or work.deferred or (step.once and session.name != first):
+                    continue
+                self._tell(EventKind.NODE_NOTE, phase, session.name, text=step.name)
+                if session.run_step(step).changed:
+                    work.changes.append(step.name)
+
+        self._each(works, works, run)
+
+    def _each(
+        self, works: dict[str, _Work], nodes: Iterable[str], act: Callable[[Session], None]
+    ) -> None:
+        for node, outcome in self._engine.on_each(tuple(nodes), act).items():
+            if outcome.error is not None:
+                works[node].problems.append(outcome.error)
+
+    def _finish(self, phase: str, works: dict[str, _Work]) -> PhaseResult:
+        for node, work in works.items():
+            self._notify(
+                Event(
+                    kind=EventKind.NODE_FINISHED,
+                    run=self._run,
+                    phase=phase,
+                    node=node,
+                    outcome=work.outcome,
+                    seconds=time.monotonic() - work.started,
+                    changes=tuple(work.changes),
+                    problems=tuple(work.problems),
+                )
+            )
+        return PhaseResult(
+            phase=phase,
+            outcome=_worst([work.outcome for work in works.values()]),
+            changes=tuple(f"{node}: {c}" for node, work in works.items() for c in work.changes),
+            problems=tuple(problem for work in works.values() for problem in work.problems),
+        )
+
+    def _tell(self, kind: EventKind, phase: str, node: str, *, text: str) -> None:
+        self._notify(Event(kind=kind, run=self._run, phase=phase, node=node, text=text))
+
+
+def _restart(unit: str, session: Session) -> None:
+    session.restart(unit)
+
+
+def _worst(outcomes: Iterable[Outcome]) -> Outcome:
+    order = (Outcome.FAILED, Outcome.DEFERRED, Outcome.CHANGED, Outcome.UNCHANGED)
+    return min(outcomes, key=order.index)

@@ -1,0 +1,150 @@
+"""The order of work within a stage, over sessions that only take notes."""
+
+import pytest
+
+from installer.actions.stage_run import StageRunner
+from installer.engine.observation import GuardFact, Observation, guard_key
+from installer.engine.outcome import Applied, GateResult, Outcome, StepResult
+from installer.errors import InstallerError, Problem
+from installer.events import EventKind
+from installer.events import Outcome as Ended
+from installer.state import Gate, Stage, Step
+
+PROBLEM = Problem(where="n", what="broken", remedy="mend it")
+STAGE = Stage(
+    name="db/etcd",
+    gate=Gate(name="etcd has quorum", check="true"),
+    steps=(
+        Step(name="Enable authentication", guard="false", script="true", once=True),
+        Step(name="Set limits", guard="false", script="true"),
+    ),
+)
+
+
+class NotingSession:
+    """Does nothing but write down what it is asked, in the order over all nodes."""
+
+    def __init__(self, name, notes, *, restarts=(), gate=None, fails=None):
+        self.name = name
+        self._notes, self._restarts, self._fails = notes, restarts, fails
+        self._gate = gate or GateResult(gate="g", passed=True)
+
+    def _note(self, what):
+        self._notes.append((what, self.name))
+        if what == self._fails:
+            raise InstallerError(PROBLEM)
+
+    def apply(self, stage, observation):
+        self._note("apply")
+        return Applied(stage=stage.name, changes=("write x",), deferred_restarts=self._restarts)
+
+    def restart(self, unit):
+        self._note(f"restart {unit}")
+
+    def await_gate(self, gate, *, alone=False):
+        self._note("gate")
+        return self._gate
+
+    def run_step(self, step):
+        self._note(step.name)
+        return StepResult(step=step.name, changed=True)
+
+
+class OneByOne:
+    """An engine's `on_each` without threads."""
+
+    def __init__(self, sessions):
+        self._sessions = {session.name: session for session in sessions}
+
+    def on_each(self, nodes, fn):
+        outcomes = {}
+        for node in nodes:
+            try:
+                outcomes[node] = Outcome(value=fn(self._sessions[node]))
+            except InstallerError as error:
+                outcomes[node] = Outcome(error=error.problems[0])
+        return outcomes
+
+
+def observation(stage, *held):
+    guards = {guard_key(stage, s): GuardFact(0 if s.name in held else 1) for s in stage.steps}
+    return Observation(stages=(stage,), guards=guards)
+
+
+@pytest.fixture
+def run():
+    notes, events = [], []
+
+    def go(*, held=(), stage=STAGE, **special):
+        sessions = [NotingSession(n, notes, **special.get(n, {})) for n in ("a", "b")]
+        seen = {session.name: observation(stage, *held) for session in sessions}
+        runner = StageRunner(OneByOne(sessions), seen, events.append, run="r")
+        return runner("db/etcd", {"a": stage, "b": stage}), notes, events
+
+    return go
+
+
+def test_every_node_is_applied_before_any_gate_and_every_gate_passed_before_any_step(run):
+    _, notes, _ = run()
+
+    assert [what for what, _ in notes] == [
+        "apply",
+        "apply",
+        "gate",
+        "gate",
+        "Enable authentication",
+        "Set limits",
+        "Set limits",
+    ]
+
+
+def test_a_step_for_one_node_runs_on_the_first(run):
+    _, notes, _ = run()
+
+    assert ("Enable authentication", "a") in notes
+    assert ("Enable authentication", "b") not in notes
+
+
+def test_a_step_whose_guard_held_costs_no_command(run):
+    _, notes, _ = run(held=("Enable authentication", "Set limits"))
+
+    assert [what for what, _ in notes] == ["apply", "apply", "gate", "gate"]
+
+
+def test_units_restart_one_node_at_a_time_with_the_gate_between(run):
+    _, notes, _ = run(a={"restarts": ("mq",)}, b={"restarts": ("mq",)})
+
+    assert notes[2:6] == [("restart mq", "a"), ("gate", "a"), ("restart mq", "b"), ("gate", "b")]
+
+
+def test_a_node_that_does_not_come_back_stops_the_restarts(run):
+    missed = GateResult(gate="g", passed=False, problem=PROBLEM)
+
+    result, notes, _ = run(a={"restarts": ("mq",), "gate": missed}, b={"restarts": ("mq",)})
+
+    assert ("restart mq", "b") not in notes
+    assert result.outcome is Ended.FAILED
+
+
+def test_a_failure_on_one_node_fails_the_phase_and_is_told_with_it(run):
+    result, notes, events = run(b={"fails": "apply"})
+
+    assert result.problems == (PROBLEM,)
+    assert "gate" not in [what for what, _ in notes]
+    (told,) = [e for e in events if e.kind is EventKind.NODE_FINISHED and e.node == "b"]
+    assert told.problems == (PROBLEM,)
+
+
+def test_a_deferred_gate_defers_the_steps(run):
+    deferred = {"gate": GateResult(gate="g", passed=False, deferred=True)}
+
+    result, notes, _ = run(a=deferred, b=deferred)
+
+    assert result.outcome is Ended.DEFERRED
+    assert [what for what, _ in notes] == ["apply", "apply", "gate", "gate"]
+
+
+def test_changes_are_told_with_their_node(run):
+    result, _, _ = run()
+
+    assert result.changes[:2] == ("a: write x", "a: Enable authentication")

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -32,6 +32,9 @@ class Report(Protocol):
     def show(self, event: Event) -> None:
         """Show one event."""
 
+    def tell(self, text: str) -> None:
+        """Show words that belong to no phase."""
+
     def running(self) -> AbstractContextManager[object]:
         """Return the context of the whole run."""
 
@@ -42,6 +45,10 @@ class JsonReport:
     def show(self, event: Event) -> None:
         """Print the event."""
         print(json.dumps(event.as_json()), flush=True)
+
+    def tell(self, text: str) -> None:
+        """Print the words as an object of their own."""
+        print(json.dumps({"kind": "message", "text": text}), flush=True)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -60,6 +67,10 @@ class LineReport:
         line = _line(event)
         if line is not None:
             self._console.print(line, soft_wrap=True, highlight=False)
+
+    def tell(self, text: str) -> None:
+        """Print the words."""
+        self._console.print(Text(text), soft_wrap=True)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -91,6 +102,10 @@ class LiveReport:
             line = _line(event)
             if line is not None:
                 self._console.print(line, highlight=False)
+
+    def tell(self, text: str) -> None:
+        """Print the words above the lower lines."""
+        self._console.print(Text(text))
 
     def running(self) -> AbstractContextManager[object]:
         """Keep the lower lines alive during the run."""
@@ -146,6 +161,33 @@ def print_timing(results: Sequence[PhaseResult]) -> None:
         row = (result.phase, str(result.outcome), f"{result.seconds:.1f}", f"{len(result.changes)}")
         table.add_row(*row, style=style)
     Console().print(table)
+
+
+class NodeChanges(Protocol):
+    """What a plan knows of one node."""
+
+    def lines(self) -> tuple[str, ...]:
+        """Return one imperative line for each change."""
+
+    def file_diffs(self) -> tuple[str, ...]:
+        """Return the unified diff of each file, secrets masked."""
+
+
+def print_plan(changes: Mapping[str, NodeChanges], *, diff: bool, as_json: bool) -> None:
+    """Print what would change on each node, and how much in all."""
+    if as_json:
+        print(json.dumps({node: list(change.lines()) for node, change in changes.items()}))
+        return
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for node, change in changes.items():
+        for line in change.lines():
+            console.print(f"{node}: {line}")
+        for text in change.file_diffs() if diff else ():
+            console.print(text)
+    total = sum(len(change.lines()) for change in changes.values())
+    busy = sum(1 for change in changes.values() if change.lines())
+    words = f"{total} changes on {busy} of {len(changes)} nodes" if total else "no changes"
+    console.print(f"Plan: {words}. Nothing was changed.")
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -138,6 +138,11 @@ class Difference:
         """Return one imperative line for each change."""
         return tuple(line for stage in self.stages for line in stage.lines())
 
+    def file_diffs(self) -> tuple[str, ...]:
+        """Return the unified diff of each file whose content changes, secrets masked."""
+        changes = (change for stage in self.stages for change in stage.files)
+        return tuple(change.diff() for change in changes if not change.is_rights_only)
+
     def stage(self, name: str) -> StageDifference:
         """Return the difference of the stage `name`."""
         return next(stage for stage in self.stages if stage.stage.name == name)

@@ -1,0 +1,84 @@
+"""Everything a cluster's run needs, read or made on the controller before any node is touched."""
+
+import functools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.actions.rollout import NodeJob
+from installer.bundle.model import Bundle, load_bundle
+from installer.bundle.use import bundle_stages
+from installer.cluster_secrets import load_secrets
+from installer.config.model import NodeInputs
+from installer.engine.target import Target
+from installer.expand import certificate_requests, expand, node_files
+from installer.inventory import Inventory, Node, Role, load_inventory
+from installer.pki.store import CertificateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A valid inventory with its secrets, certificates, per-node configuration and bundle."""
+
+    inventory: Inventory
+    inputs: dict[str, NodeInputs]
+    bundle: Bundle | None
+
+    @property
+    def state_folder(self) -> Path:
+        """Return where the controller keeps journal, lock and logs of this cluster."""
+        return self.inventory.secrets_path.parent / f"{self.inventory.name}.runs"
+
+    @property
+    def address(self) -> str:
+        """Return where clients reach the cluster: its load balancer, else its first manager."""
+        balancer = self.inventory.load_balancer
+        manager = self.inventory.with_role(Role.MANAGER)[0]
+        return balancer.virtual_ip or balancer.address or manager.public_address
+
+    def jobs(self) -> list[NodeJob]:
+        """Return the work on each node."""
+        return [self._job(node) for node in self.inventory.nodes]
+
+    def _job(self, node: Node) -> NodeJob:
+        inputs = self.inputs[node.name]
+        return NodeJob(
+            target=target_of(node),
+            inputs=inputs,
+            files=node_files(inputs),
+            stages=functools.partial(bundle_stages, self.bundle, node.roles),
+        )
+
+
+def target_of(node: Node) -> Target:
+    """Return how the engine reaches a node."""
+    return Target(
+        name=node.name,
+        address=node.address,
+        user=node.ssh.user,
+        port=node.ssh.port,
+        private_key=str(node.ssh.private_key) if node.ssh.private_key else None,
+        known_hosts=str(node.ssh.known_hosts) if node.ssh.known_hosts else None,
+    )
+
+
+@contextmanager
+def open_cluster(inventory_path: Path, *, save: bool) -> Iterator[Cluster]:
+    """Yield the cluster of an inventory; secrets and certificates that lack are made.
+
+    Without `save` they are made in a folder that goes away again: a plan writes nothing.
+    Raises ConfigError with every problem of the inventory.
+    """
+    inventory = load_inventory(inventory_path)
+    with tempfile.TemporaryDirectory(prefix="cfy_manager-plan-") as scratch:
+        secrets = load_secrets(inventory, save=save)
+        folder = inventory.certificates_path
+        store = CertificateStore(folder if save or folder.exists() else Path(scratch))
+        store.ensure(certificate_requests(inventory))
+        yield Cluster(
+            inventory=inventory,
+            inputs=expand(inventory, secrets, store),
+            bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
+        )

@@ -1,0 +1,69 @@
+"""Install or converge: a whole cluster from the controller, or one node by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.actions.cluster import Cluster, open_cluster
+from installer.actions.rollout import RunOptions, roll_out, survey
+from installer.actions.run_log import logged_to
+from installer.actions.transfer import transfer_phases
+from installer.events import Event, Listener
+from installer.journal import Journal
+from installer.lock import hold_lock
+from installer.phases import PhaseResult
+from installer.report import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What a run over a cluster did."""
+
+    cluster: Cluster
+    results: tuple[PhaseResult, ...]
+    commands: dict[str, int]  # remote commands by node
+    log_path: Path
+
+    @property
+    def changes(self) -> int:
+        """Return how many things the run changed on all nodes."""
+        return sum(len(result.changes) for result in self.results)
+
+
+def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -> Installed:
+    """Bring every node of an inventory to its state; a second call changes nothing."""
+    with open_cluster(inventory_path, save=True) as cluster:
+        folder = cluster.state_folder
+        with (
+            hold_lock(folder / "lock", "cluster install"),
+            logged_to(folder, "install") as log_path,
+            journaled(folder / "journal.jsonl", report) as notify,
+            survey(cluster.jobs()) as seen,
+        ):
+            first = transfer_phases(cluster, seen)
+            results = roll_out(seen, options, notify, first=first)
+            nodes = cluster.inventory.nodes
+            commands = {node.name: seen.engine.session(node.name).commands for node in nodes}
+    return Installed(cluster=cluster, results=results, commands=commands, log_path=log_path)
+
+
+@contextmanager
+def journaled(path: Path, report: Report) -> Iterator[Listener]:
+    """Yield what takes the run's events: the journal first, then the report.
+
+    A run that never finished is told before the new one begins.
+    """
+    journal = Journal(path)
+
+    def notify(event: Event) -> None:
+        journal.write(event)
+        report.show(event)
+
+    try:
+        if left := journal.interrupted():
+            report.tell(f"The run {left.run} never finished; {left}. This run goes on from there.")
+        with report.running():
+            yield notify
+    finally:
+        journal.close()

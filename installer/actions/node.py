@@ -1,0 +1,78 @@
+"""Install one node by itself, from its config.yaml, through the same stages as a cluster's."""
+
+import functools
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from installer.actions.install import journaled
+from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
+from installer.actions.run_log import logged_to
+from installer.bundle.model import load_bundle
+from installer.bundle.use import bundle_stages
+from installer.config.check import load_config
+from installer.config.model import Document, NodeInputs
+from installer.engine.target import Target
+from installer.events import Outcome
+from installer.lock import hold_lock
+from installer.phases import PhaseResult
+from installer.report import Report
+
+CONFIG = Path("/etc/cloudify/config.yaml")
+STATE = Path("/var/lib/cfy_manager")
+LOGS = Path("/var/log/cloudify/manager")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInstalled:
+    """What a run on this node did."""
+
+    config: Document
+    results: tuple[PhaseResult, ...]
+    log_path: Path
+
+    @property
+    def changes(self) -> int:
+        """Return how many things were changed."""
+        return sum(len(result.changes) for result in self.results)
+
+    @property
+    def waits_for_peers(self) -> bool:
+        """Tell whether something is left to the installation of the cluster's other nodes."""
+        return any(result.outcome is Outcome.DEFERRED for result in self.results)
+
+
+def install_node(
+    paths: Sequence[Path], overrides: Mapping[str, Any], options: RunOptions, report: Report
+) -> NodeInstalled:
+    """Bring this host to the state that its config.yaml describes; again changes nothing."""
+    inputs = node_inputs(load_config(paths, overrides))
+    with (
+        hold_lock(STATE / "lock", "install"),
+        logged_to(LOGS, "install") as log_path,
+        journaled(STATE / "journal.jsonl", report) as notify,
+        survey([local_job(inputs)]) as seen,
+    ):
+        results = roll_out(seen, options, notify)
+    return NodeInstalled(config=inputs.config, results=results, log_path=log_path)
+
+
+def node_inputs(config: Document) -> NodeInputs:
+    """Return this host's inputs: its configuration, and its own disk to read from."""
+    name = config["manager"]["hostname"] or socket.gethostname()
+    return NodeInputs(name=name, config=config, read=lambda path: Path(path).read_bytes())
+
+
+def local_job(inputs: NodeInputs) -> NodeJob:
+    """Return the work on this host; packages come from the bundle if config.yaml names one."""
+    path = inputs.config["bundle"]["path"]
+    bundle = load_bundle(Path(path)) if path else None
+    services = inputs.config["services_to_install"]
+    roles = tuple(service.removesuffix("_service") for service in services)
+    return NodeJob(
+        target=Target(name=inputs.name),
+        inputs=inputs,
+        stages=functools.partial(bundle_stages, bundle, roles),
+    )

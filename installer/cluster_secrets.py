@@ -1,0 +1,158 @@
+"""A cluster's secrets: made once, kept in one file beside the inventory, never changed by us."""
+
+import base64
+import os
+import secrets
+import stat
+import string
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.config.model import Document
+from installer.config.source import Finding, KeyPath, value_at
+from installer.config.words import nearest
+from installer.config.yaml_text import load_yaml
+from installer.errors import ConfigError, Problem
+from installer.secrets import Secret, generate_password
+
+Secrets = Mapping[str, Secret]
+
+_HEAD = """\
+# The secrets of one cluster, made by cfy_manager. Keep this file to yourself and back it up.
+# A value may be changed before the first installation; whatever is missing is made anew.
+"""
+_REPORTER_KINDS = ("manager", "db", "broker")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKind:
+    """A secret's key in config.yaml, if it has just one, and how it is made."""
+
+    config_path: KeyPath | None
+    make: Callable[[], Secret] = generate_password
+
+
+def _encryption_key() -> Secret:
+    return Secret(base64.urlsafe_b64encode(secrets.token_bytes(64)).decode())
+
+
+def _encoding_alphabet() -> Secret:
+    letters = list(string.ascii_letters + string.digits)
+    secrets.SystemRandom().shuffle(letters)
+    return Secret("".join(letters))
+
+
+def _reporter_token() -> Secret:
+    return Secret(f"ctok-{generate_password(10).reveal()}-{generate_password(40).reveal()}")
+
+
+def _vrrp_password() -> Secret:
+    return generate_password(8)  # keepalived.conf(5): only 8 characters of auth_pass are used
+
+
+_CLUSTER = ("postgresql_server", "cluster")
+
+SECRET_KINDS: Mapping[str, SecretKind] = {
+    "admin_password": SecretKind(("manager", "security", "admin_password")),
+    "postgres_password": SecretKind(("postgresql_server", "postgres_password")),
+    "replicator_password": SecretKind((*_CLUSTER, "postgres", "replicator_password")),
+    "rewind_password": SecretKind((*_CLUSTER, "postgres", "rewind_password")),
+    "etcd_cluster_token": SecretKind((*_CLUSTER, "etcd", "cluster_token")),
+    "etcd_root_password": SecretKind((*_CLUSTER, "etcd", "root_password")),
+    "etcd_patroni_password": SecretKind((*_CLUSTER, "etcd", "patroni_password")),
+    "patroni_rest_password": SecretKind((*_CLUSTER, "patroni", "rest_password")),
+    "cloudify_password": SecretKind(("postgresql_client", "cloudify_password")),
+    "cloudify_verifier_salt": SecretKind(None),  # makes the same verifier at each run
+    "rabbitmq_password": SecretKind(("rabbitmq", "password")),
+    "erlang_cookie": SecretKind(("rabbitmq", "erlang_cookie")),
+    "hash_salt": SecretKind(("flask_security", "hash_salt")),
+    "secret_key": SecretKind(("flask_security", "secret_key")),
+    "encoding_alphabet": SecretKind(("flask_security", "encoding_alphabet"), _encoding_alphabet),
+    "encryption_key": SecretKind(("flask_security", "encryption_key"), _encryption_key),
+    "vrrp_password": SecretKind(("loadbalancer", "vrrp_password"), _vrrp_password),
+    **{
+        f"{kind}_status_reporter": SecretKind(("status_reporter", "tokens", kind), _reporter_token)
+        for kind in _REPORTER_KINDS
+    },
+}
+
+
+def ensure_secrets(path: Path) -> Secrets:
+    """Return the secrets of a cluster; what the file lacks is made and added to it.
+
+    Raises ConfigError when the file is readable by others or holds something else.
+    """
+    known = load_secrets(path)
+    made = {name: kind.make() for name, kind in SECRET_KINDS.items() if name not in known}
+    if made:
+        before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
+        lines = "".join(f"{name}: '{secret.reveal()}'\n" for name, secret in made.items())
+        _replace(path, before if before.endswith("\n") else before + "\n", lines)
+    return known | made
+
+
+def provisional_secrets(path: Path) -> Secrets:
+    """Return the secrets of a cluster; what the file lacks is made, but written nowhere."""
+    known = load_secrets(path)
+    return known | {name: kind.make() for name, kind in SECRET_KINDS.items() if name not in known}
+
+
+def load_secrets(path: Path) -> dict[str, Secret]:
+    """Return the secrets that the file holds; none where it does not exist."""
+    if not path.exists():
+        return {}
+    if problems := tuple(_mode_problems(path)):
+        raise ConfigError(*problems)
+    loaded = load_yaml(path)
+    problems = (*loaded.problems, *map(loaded.problem, _findings(loaded.document)))
+    if problems:
+        raise ConfigError(*problems)
+    return {name: Secret(value) for name, value in loaded.document.items()}
+
+
+def with_settings(known: Secrets, settings: Document) -> Secrets:
+    """Return the secrets with those that the inventory's settings give themselves."""
+    given = {
+        name: Secret(str(value))
+        for name, kind in SECRET_KINDS.items()
+        if kind.config_path and (value := value_at(settings, kind.config_path))
+    }
+    return {**known, **given}
+
+
+def _findings(document: Document) -> Iterator[Finding]:
+    for name, value in document.items():
+        if name not in SECRET_KINDS:
+            meant = nearest(name, SECRET_KINDS)
+            remedy = f"did you mean `{meant}`?" if meant else "remove it"
+            yield Finding((name,), "this secret is not known", remedy)
+        elif not isinstance(value, str) or not value:
+            yield Finding((name,), "this is no text", "put it in quotes, or remove the line")
+
+
+def _mode_problems(path: Path) -> Iterator[Problem]:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Problem(
+            where="the file",
+            what=f"others may read it: its mode is {mode:04o}",
+            remedy=f"chmod 600 {path}, and replace the secrets if others had access",
+            file=str(path),
+        )
+
+
+def _replace(path: Path, *texts: str) -> None:
+    """Write the file anew under another name, then put it in the place of the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(texts)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

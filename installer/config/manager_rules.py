@@ -1,0 +1,183 @@
+"""Rules for managers, load balancers and status reporters."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from installer.config.formats import is_ip
+from installer.config.model import Document
+from installer.config.service_rules import has
+from installer.config.source import Finding, RuleTable
+
+MOST_MANAGERS = 10  # the cluster guide: two to ten manager nodes
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+def database_hosts(document: Document) -> list[str]:
+    """Return the addresses of the database that the manager uses."""
+    host = document["postgresql_client"]["host"]
+    return [host] if isinstance(host, str) else list(host)
+
+
+def has_remote_database(document: Document) -> bool:
+    """Return whether the manager's database is on other machines too."""
+    manager = document["manager"]
+    own = _LOCAL | {manager["private_ip"], manager["public_ip"], manager["hostname"]}
+    return not own.issuperset(database_hosts(document))
+
+
+def database_client_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each thing that a manager lacks to reach its database."""
+    client = document["postgresql_client"]
+    if not has(document, "manager"):
+        return
+    if has_remote_database(document):
+        for key in ("ca_path", "cloudify_password"):
+            if not client[key]:
+                what = "a database on another machine needs this key"
+                yield Finding(("postgresql_client", key), what, "add it")
+    elif not has(document, "database"):
+        what = "no database: it is neither on this node nor on another"
+        remedy = "write the address of the database, or add database_service to the services"
+        yield Finding(("postgresql_client", "host"), what, remedy)
+    certificate = document["ssl_inputs"]["postgresql_client_cert_path"]
+    if client["ssl_client_verification"] and has_remote_database(document) and not certificate:
+        what = "client verification needs a client certificate"
+        remedy = f"add one whose common name is {client['cloudify_username']}"
+        yield Finding(("ssl_inputs", "postgresql_client_cert_path"), what, remedy)
+
+
+def database_name_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for users and databases of the managers that cannot work together.
+
+    Source: Azure Database for PostgreSQL, single server: user names have the form user@server.
+    """
+    client = document["postgresql_client"]
+    server_user, user = client["server_username"], client["cloudify_username"]
+    if not has(document, "manager"):
+        return
+    if server_user == user:
+        what = "the manager's own user must not be the superuser"
+        yield Finding(("postgresql_client", "cloudify_username"), what, "choose another name")
+    if client["server_db_name"] == client["cloudify_db_name"]:
+        what = "the manager's database must not be the one of server_username"
+        yield Finding(("postgresql_client", "cloudify_db_name"), what, "choose another name")
+    if client["server_password"] and ("@" in server_user) != ("@" in user):
+        what = "one of server_username and cloudify_username has an @, the other has not"
+        remedy = "with Azure's single server both end in @SERVER, elsewhere neither"
+        yield Finding(("postgresql_client", "cloudify_username"), what, remedy)
+
+
+def broker_client_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each thing that a manager lacks to reach its brokers."""
+    queue = document["rabbitmq"]
+    if not has(document, "manager") or has(document, "queue"):
+        return
+    if not queue["cluster_members"]:
+        what = "no broker: none is on this node and none is listed"
+        remedy = "list the brokers, or add queue_service to the services"
+        yield Finding(("rabbitmq", "cluster_members"), what, remedy)
+    for key in ("ca_path", "password"):
+        if not queue[key]:
+            what = "brokers on other machines need this key"
+            yield Finding(("rabbitmq", key), what, "add it")
+
+
+def manager_certificate_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for certificates of a manager that do not make a whole."""
+    ssl = document["ssl_inputs"]
+    for ca in ("ca", "external_ca"):
+        if ssl[f"{ca}_key_path"] and not ssl[f"{ca}_cert_path"]:
+            what = "the key of a CA is given without its certificate"
+            yield Finding(("ssl_inputs", f"{ca}_cert_path"), what, "give both or none")
+    if not has(document, "manager"):
+        return
+    if ssl["ca_cert_path"] and not (ssl["ca_key_path"] or ssl["internal_cert_path"]):
+        what = "a CA is given, but neither its key nor a certificate that it issued"
+        remedy = "add internal_cert_path and internal_key_path"
+        yield Finding(("ssl_inputs", "internal_cert_path"), what, remedy)
+    if has_remote_database(document) and not (ssl["internal_cert_path"] or ssl["ca_key_path"]):
+        what = "a manager of a cluster needs a certificate of the cluster's CA"
+        remedy = "add internal_cert_path, internal_key_path and ca_cert_path"
+        yield Finding(("ssl_inputs", "internal_cert_path"), what, remedy)
+
+
+def manager_count_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when there are more managers than a cluster takes, or this one is missing."""
+    members = document["manager"]["cluster_members"]
+    if not has(document, "manager") or not members:
+        return
+    path = ("manager", "cluster_members")
+    if len(members) > MOST_MANAGERS:
+        what = f"{len(members)} managers are too many, the most is {MOST_MANAGERS}"
+        yield Finding(path, what, "remove some")
+    if document["manager"]["hostname"] not in members:
+        what = f"this node, {document['manager']['hostname']}, is not among them"
+        yield Finding(path, what, "list every manager, this one included")
+
+
+def load_balancer_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each thing that a load balancer lacks."""
+    balancer = document["loadbalancer"]
+    if not has(document, "loadbalancer"):
+        return
+    for key in ("managers", "cert_path", "key_path", "ca_path"):
+        if not balancer[key]:
+            yield Finding(("loadbalancer", key), "a load balancer needs this key", "add it")
+    if balancer["virtual_ip"]:
+        for key in ("peers", "vrrp_password"):
+            if not balancer[key]:
+                what = "a virtual IP is shared by two load balancers, which need this key"
+                yield Finding(("loadbalancer", key), what, "add it, or remove virtual_ip")
+    elif balancer["peers"]:
+        what = "two load balancers share an address, which is missing"
+        yield Finding(("loadbalancer", "virtual_ip"), what, "add it, or remove peers")
+
+
+def virtual_ip_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when the virtual IP is taken, or lies on no network of the node."""
+    virtual_ip = document["loadbalancer"]["virtual_ip"]
+    addresses = [address for address in document["networks"].values() if is_ip(address)]
+    if not virtual_ip or not addresses:
+        return
+    path = ("loadbalancer", "virtual_ip")
+    if virtual_ip in addresses:
+        what = f"{virtual_ip} is the node's own address"
+        yield Finding(path, what, "choose an address that nobody has")
+    elif not any(shares_network(virtual_ip, address) for address in addresses):
+        what = f"{virtual_ip} lies on no network of this node: {', '.join(addresses)}"
+        yield Finding(path, what, "choose a free address of the network of private_ip")
+
+
+def shares_network(one: str, other: str) -> bool:
+    """Return whether two addresses may be in one network: alike in 16 bits, 48 with IPv6.
+
+    The real prefix is known to the node only; this finds slips of the pen.
+    """
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    bits = 16 if first.version == 4 else 48
+    return first.version == second.version and second in ipaddress.ip_network(
+        f"{first}/{bits}", strict=False
+    )
+
+
+def reporter_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each thing that a status reporter with a token lacks."""
+    reporter = document["status_reporter"]
+    if not reporter["token"] or has(document, "manager"):
+        return
+    for key in ("managers_ip", "ca_path"):
+        if not reporter[key]:
+            what = "a reporter with a token needs this key"
+            yield Finding(("status_reporter", key), what, "add it, or remove token")
+
+
+MANAGER_RULES: RuleTable = {
+    database_client_findings: ("services_to_install", "postgresql_client", "manager", "ssl_inputs"),
+    database_name_findings: ("services_to_install", "postgresql_client"),
+    broker_client_findings: ("services_to_install", "rabbitmq"),
+    manager_certificate_findings: ("services_to_install", "ssl_inputs", "postgresql_client"),
+    manager_count_findings: ("services_to_install", "manager"),
+    load_balancer_findings: ("services_to_install", "loadbalancer"),
+    virtual_ip_findings: ("loadbalancer", "networks", "manager"),
+    reporter_findings: ("services_to_install", "status_reporter"),
+}

@@ -1,0 +1,127 @@
+"""Rules between the keys of config.yaml that no schema can say; each names its source."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from installer.config.manager_rules import MANAGER_RULES
+from installer.config.model import Document
+from installer.config.schema import config_schema, leaves
+from installer.config.service_rules import SERVICE_RULES
+from installer.config.source import Finding, KeyPath, RuleTable, value_at
+
+_SHORTEST_PASSWORD = 8
+# the defaults of Cloudify's own config.yaml and of its examples, and the usual ones
+_KNOWN_PASSWORDS = frozenset(
+    [
+        *("<removed>", "admin", "c10udify", "c10udify_db_monitoring", "cloudify", "m0n1torify"),
+        *("testuserpassword", "administrator", "changeit", "changeme", "guest", "secret"),
+        *("iloveyou", "letmein1", "passw0rd", "password", "password1", "postgres", "rabbitmq"),
+        *("admin123", "cloudify123", "qwerty123", "12345678", "123456789", "1234567890"),
+    ]
+)
+
+_PAIRS: tuple[tuple[KeyPath, KeyPath], ...] = tuple(
+    ((*section, f"{name}cert_path"), (*section, f"{name}key_path"))
+    for section, names in {
+        ("postgresql_server",): ("",),
+        ("postgresql_server", "cluster", "etcd"): ("root_", "patroni_"),
+        ("postgresql_server", "cluster", "postgres"): ("replicator_", "superuser_"),
+        ("rabbitmq",): ("",),
+        ("loadbalancer",): ("",),
+        ("ssl_inputs",): (
+            "internal_",
+            "external_",
+            "postgresql_client_",
+            "postgresql_superuser_client_",
+        ),
+    }.items()
+    for name in names
+)
+
+
+def address_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each of the node's own addresses that is not given."""
+    for key, option in (("private_ip", "--private-ip"), ("public_ip", "--public-ip")):
+        if not document["manager"][key]:
+            yield Finding(
+                ("manager", key),
+                "the node's address is missing",
+                f"add it, or give {option}; both may be the same address",
+            )
+
+
+def password_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each password that others know or can guess.
+
+    Source: NIST SP 800-63B, 5.1.1.2: at least 8 characters, none of a list of known ones.
+    """
+    for path, value, field in leaves(document, config_schema()):
+        if not value or not field.get("x-password"):
+            continue
+        remedy = "remove it to have one generated, or choose 16 random letters and digits"
+        if len(value) < _SHORTEST_PASSWORD:
+            what = f"the password has fewer than {_SHORTEST_PASSWORD} characters"
+            yield Finding(path, what, remedy)
+        elif value.lower() in _KNOWN_PASSWORDS or len(set(value)) == 1:
+            yield Finding(path, "the password is a well-known one", remedy)
+
+
+def user_as_password_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each user whose password is the user's name."""
+    for section, user, password in (
+        (("manager", "security"), "admin_username", "admin_password"),
+        (("postgresql_client",), "server_username", "server_password"),
+        (("postgresql_client",), "cloudify_username", "cloudify_password"),
+        (("rabbitmq",), "username", "password"),
+    ):
+        values = value_at(document, section)
+        if isinstance(values, Mapping) and values[password] == values[user]:
+            what = "the password is the user's name"
+            yield Finding((*section, password), what, "choose 16 random letters and digits")
+
+
+def pair_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each certificate without its key, and the other way round."""
+    for certificate, key in _PAIRS:
+        has_certificate = bool(value_at(document, certificate))
+        has_key = bool(value_at(document, key))
+        if has_certificate and not has_key:
+            yield Finding(key, f"{certificate[-1]} is given without its key", "give both or none")
+        elif has_key and not has_certificate:
+            yield Finding(
+                certificate, f"{key[-1]} is given without its certificate", "give both or none"
+            )
+
+
+def twice_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each address that two members of one list share."""
+    for path, key_below in (
+        (("postgresql_server", "cluster", "nodes"), ("ip",)),
+        (("rabbitmq", "cluster_members"), ("networks", "default")),
+        (("loadbalancer", "managers"), ("address",)),
+        (("loadbalancer", "peers"), ("address",)),
+        (("manager", "cluster_members"), ("address",)),
+    ):
+        members = value_at(document, path)
+        if isinstance(members, Mapping):
+            yield from _twice(path, {name: (name, *key_below) for name in members}, members)
+
+
+def _twice(path: KeyPath, below: Mapping[str, KeyPath], members: Document) -> Iterator[Finding]:
+    addresses = {name: str(value_at(members, keys)) for name, keys in below.items()}
+    counts = Counter(addresses.values())
+    for name, address in addresses.items():
+        if counts[address] > 1:
+            what = f"{address} is the address of {counts[address]} members"
+            yield Finding((*path, *below[name]), what, "give each member its own address")
+
+
+CONFIG_RULES: RuleTable = {
+    address_findings: ("manager",),
+    password_findings: (),
+    user_as_password_findings: (),
+    pair_findings: (),
+    twice_findings: (),
+    **SERVICE_RULES,
+    **MANAGER_RULES,
+}

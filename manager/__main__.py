@@ -1,0 +1,7 @@
+"""`python -m manager`: what the installer and systemd ask of the runtime."""
+
+import sys
+
+from manager.commands import main
+
+sys.exit(main())

@@ -1,0 +1,128 @@
+"""The runtime's commands: each loads manager.yaml, does one thing and says how it went."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from manager.errors import BadParameters, ManagerError, SettingsError
+from manager.log import configure_logging
+from manager.services.bootstrap import bootstrap, parse_secrets, reporter_tokens
+from manager.services.check import database_problems, file_problems
+from manager.services.cluster import remove_broker, remove_database_node, remove_manager
+from manager.services.sync import prepare_home, serve
+from manager.settings import Settings, settings_path
+from manager.settings_file import load_settings
+from manager.storage.database import Database
+from manager.storage.schema import head_revision, lock_cluster, upgrade_schema
+
+_FAILED = 1
+_INVALID = 3  # the installer's exit code for an invalid configuration
+
+_FORGET = {"manager": remove_manager, "broker": remove_broker, "db": remove_database_node}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name and return its exit code."""
+    options = _parser().parse_args(arguments)
+    configure_logging()
+    try:
+        return _COMMANDS[options.command](load_settings(options.config), options)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return _INVALID
+    except ManagerError as error:
+        sys.stderr.write(f"{error}\n")
+        return _FAILED
+
+
+def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
+    database = Database(settings.database)
+    sys.stdout.write(f"schema at revision {upgrade_schema(database.engine)}\n")
+    return 0
+
+
+def _bootstrap(settings: Settings, _options: argparse.Namespace) -> int:
+    secrets = parse_secrets(_json_on_stdin())
+    database = Database(settings.database)
+    upgrade_schema(database.engine)
+    with database.session() as session:
+        lock_cluster(session.connection())
+        bootstrap(session, settings, secrets)
+    sys.stdout.write(f"{settings.manager.hostname} is part of the cluster\n")
+    return 0
+
+
+def _tokens(settings: Settings, options: argparse.Namespace) -> int:
+    with Database(settings.database).session() as session:
+        tokens = reporter_tokens(session, settings)
+    if options.json:
+        sys.stdout.write(json.dumps(tokens) + "\n")
+    else:
+        sys.stdout.writelines(f"{kind}: {token}\n" for kind, token in tokens.items())
+    return 0
+
+
+def _check(settings: Settings, _options: argparse.Namespace) -> int:
+    problems = list(file_problems(settings))
+    if not problems:
+        with Database(settings.database).session() as session:
+            problems = list(database_problems(settings, session, head_revision()))
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    return _FAILED if problems else 0
+
+
+def _forget(settings: Settings, options: argparse.Namespace) -> int:
+    with Database(settings.database).session() as session:
+        _FORGET[options.type](session, options.name)
+    return 0
+
+
+def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
+    prepare_home(settings)
+    return 0
+
+
+def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
+    serve(settings, Database(settings.database, connections=1))
+    return 0
+
+
+_COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
+    "migrate": _migrate,
+    "bootstrap": _bootstrap,
+    "tokens": _tokens,
+    "check": _check,
+    "forget": _forget,
+    "prepare-sync": _prepare_sync,
+    "serve-sync": _serve_sync,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m manager", description=__doc__)
+    parser.add_argument("--config", type=Path, default=settings_path(), help="manager.yaml")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="bring the database's schema up to date")
+    commands.add_parser(
+        "bootstrap",
+        help="migrate, create users and tokens, register this manager; secrets as JSON on stdin",
+    )
+    tokens = commands.add_parser("tokens", help="show the status reporters' tokens")
+    tokens.add_argument("--json", action="store_true")
+    commands.add_parser("check", help="tell what keeps this manager from working")
+    forget = commands.add_parser("forget", help="remove a node that has left the cluster")
+    forget.add_argument("type", choices=sorted(_FORGET))
+    forget.add_argument("name")
+    commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
+    commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")
+    return parser
+
+
+def _json_on_stdin() -> object:
+    text = sys.stdin.read().strip()
+    try:
+        return json.loads(text) if text else {}
+    except ValueError as error:
+        raise BadParameters(f"standard input is not JSON: {error}") from error

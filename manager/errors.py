@@ -1,0 +1,95 @@
+"""The tree of errors of the runtime; those that a REST client meets carry status and code.
+
+ManagerError
+├── SettingsError              manager.yaml is invalid; every problem at once
+└── RequestError (500)         what a request can end with
+    ├── BadParameters (400)    bad_parameters_error
+    ├── Unauthorized (401)     unauthorized_error
+    ├── Forbidden (403)        forbidden_error
+    ├── NotFound (404)         not_found_error
+    ├── Conflict (409)         conflict_error
+    └── Unavailable (503)      service_unavailable_error
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsProblem:
+    """One thing that is wrong in manager.yaml: the key, what it is, what to do."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n    → {self.remedy}"
+
+
+class ManagerError(Exception):
+    """Any failure that the runtime explains."""
+
+
+class SettingsError(ManagerError):
+    """manager.yaml is missing or invalid."""
+
+    def __init__(self, path: str, problems: Sequence[SettingsProblem]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+class RequestError(ManagerError):
+    """A request that ends with an error envelope: `error_code`, `message`, HTTP status."""
+
+    status = 500
+    code = "internal_server_error"
+
+
+class BadParameters(RequestError):
+    """The request is malformed or contradicts itself."""
+
+    status = 400
+    code = "bad_parameters_error"
+
+
+class NoSuchIncludeField(RequestError):
+    """`_include` names a field that the resource lacks."""
+
+    status = 400
+    code = "no_such_include_field_error"
+
+
+class Unauthorized(RequestError):
+    """No credentials, or wrong ones."""
+
+    status = 401
+    code = "unauthorized_error"
+
+
+class Forbidden(RequestError):
+    """The user may not do this."""
+
+    status = 403
+    code = "forbidden_error"
+
+
+class NotFound(RequestError):
+    """The thing asked for does not exist."""
+
+    status = 404
+    code = "not_found_error"
+
+
+class Conflict(RequestError):
+    """The thing exists already, or changed meanwhile."""
+
+    status = 409
+    code = "conflict_error"
+
+
+class Unavailable(RequestError):
+    """The database cannot be reached just now."""
+
+    status = 503
+    code = "service_unavailable_error"

@@ -1,0 +1,83 @@
+"""Make the Flask application of the REST service."""
+
+from flask import Blueprint, Flask, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from manager.rest import (
+    brokers,
+    cluster_status,
+    config,
+    db_nodes,
+    license_check,
+    maintenance,
+    managers,
+    ok,
+    provider_context,
+    status,
+    tenants,
+    tokens,
+    user,
+    version,
+)
+from manager.rest.context import EXTENSION, Services
+from manager.rest.errors import install_handlers
+from manager.services.authentication import Authenticator
+from manager.services.status import ManagerStatus
+from manager.settings import Settings
+from manager.storage.database import Database
+
+_RESOURCES = (
+    brokers,
+    cluster_status,
+    config,
+    db_nodes,
+    license_check,
+    maintenance,
+    managers,
+    ok,
+    provider_context,
+    status,
+    tenants,
+    tokens,
+    user,
+    version,
+)
+_VERSIONS = ("v1", "v2", "v2.1", "v3", "v3.1")
+_MAX_JSON_BYTES = 4 * 1024 * 1024
+_SPARE_CONNECTIONS = 2  # a failed login is written beside the request's own session
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the application; it connects to nothing before the first request."""
+    database = Database(settings.database, connections=settings.rest.threads + _SPARE_CONNECTIONS)
+    app = Flask("manager", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_JSON_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        database=database,
+        authenticator=Authenticator(database),
+        status=ManagerStatus(settings, database),
+    )
+    install_handlers(app)
+    app.register_blueprint(_api())
+    app.add_url_rule("/api/version", view_func=version.get_version)
+    app.before_request(_note_api_version)
+    # gunicorn listens on loopback, where only nginx is; it sets each header once.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    return app
+
+
+def _api() -> Blueprint:
+    """Return all resources below /api/<version>: each version is served by the same code."""
+    api = Blueprint("api", __name__, url_prefix="/api")
+    for version_name in _VERSIONS:
+        versioned = Blueprint(version_name.replace(".", "_"), __name__)
+        for resource in _RESOURCES:
+            versioned.register_blueprint(resource.blueprint)
+        api.register_blueprint(versioned, url_prefix=f"/{version_name}")
+    return api
+
+
+def _note_api_version() -> None:
+    g.api_version = request.path.split("/", 3)[2] if request.path.startswith("/api/") else None

@@ -1,0 +1,22 @@
+"""gunicorn's settings, from manager.yaml: `gunicorn -c python:manager.rest.gunicorn_conf`."""
+
+from manager.settings import settings_path
+from manager.settings_file import load_settings
+
+_rest = load_settings(settings_path()).rest
+
+wsgi_app = "manager.rest.wsgi:application"
+bind = f"{_rest.address}:{_rest.port}"
+workers = _rest.workers
+worker_class = "gthread"
+threads = _rest.threads
+preload_app = True  # workers share the code's memory, and start in milliseconds
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn's FAQ: a disk's delay must not look like a hang
+forwarded_allow_ips = "127.0.0.1,::1"
+timeout = 330  # as long as nginx waits
+graceful_timeout = 10
+keepalive = 75  # nginx keeps connections for 60 s and must be first to close them
+max_requests = 0
+accesslog = None  # nginx writes one
+errorlog = "-"
+control_socket_disable = True  # gunicorn 25 and newer; older ones ignore it

@@ -1,0 +1,9 @@
+"""The application that gunicorn serves: `manager.rest.wsgi:application`."""
+
+from manager.log import configure_logging
+from manager.rest.app import create_app
+from manager.settings import settings_path
+from manager.settings_file import load_settings
+
+configure_logging()
+application = create_app(load_settings(settings_path()))

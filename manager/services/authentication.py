@@ -1,0 +1,206 @@
+"""Find out who calls: by user name and password, or by token."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from manager.errors import Forbidden, Unauthorized
+from manager.services.config import config_values
+from manager.services.passwords import PasswordChecker
+from manager.services.permissions import SYS_ADMIN, is_allowed
+from manager.services.tokens import TokenValue, parse_token
+from manager.storage.database import Database
+from manager.storage.models import Tenant, Token, User, UserTenant
+
+_USE_NOTED_EVERY_S = 60  # logins and uses of tokens are written at most so often
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a request says about its sender: a token, or a user name and password."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated user, in a tenant if the request named one."""
+
+    user_id: int
+    username: str
+    role: str
+    tenant: str | None
+    tenant_role: str | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Tell whether the caller may do everything."""
+        return self.role == SYS_ADMIN
+
+    def may(self, permission: str) -> bool:
+        """Tell whether the caller has the permission."""
+        return is_allowed(permission, frozenset({self.role, self.tenant_role or self.role}))
+
+    def require(self, permission: str) -> None:
+        """Raise Forbidden unless the caller has the permission."""
+        if not self.may(permission):
+            raise Forbidden(
+                f"User `{self.username}` is not permitted to perform the action {permission}"
+            )
+
+
+class Authenticator:
+    """Authenticate requests against the users and tokens of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._passwords = PasswordChecker()
+        self._noted: dict[str, float] = {}
+
+    def authenticate(self, session: Session, credentials: Credentials) -> Caller:
+        """Return who calls.
+
+        Raises Unauthorized for wrong credentials, Forbidden for a tenant that is not theirs.
+        """
+        if credentials.token:
+            user = self._token_owner(session, credentials)
+        else:
+            user = self._password_owner(session, credentials)
+        return _caller(user, credentials.tenant)
+
+    def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
+        query = _user_query(credentials.tenant).where(User.username == credentials.username)
+        user = session.execute(query).one_or_none()
+        right = self._passwords.is_right(credentials.password, user.password_hash if user else None)
+        if user is None or not right or not user.active or is_locked(session, user):
+            if user is not None and not right:
+                self._count_failure(user.id)
+            raise Unauthorized(
+                f"User unauthorized: Authentication failed for <User username="
+                f"`{credentials.username}`>. Wrong credentials or locked account"
+            )
+        if user.failed_logins or self._must_note(f"user {user.id}"):
+            self._note_login(user.id)
+        return user
+
+    def _token_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
+        value = parse_token(credentials.token)
+        user = self._token_row(session, value, credentials.tenant) if value else None
+        if value is None or user is None or not value.is_of(user.secret_hash) or not user.active:
+            raise Unauthorized("User unauthorized: Invalid authentication token")
+        if self._must_note(f"token {value.id}"):
+            self._note_use(value.id)
+        return user
+
+    def _token_row(
+        self, session: Session, value: TokenValue, tenant: str | None
+    ) -> Row[Any] | None:
+        query = (
+            _user_query(tenant)
+            .add_columns(Token.secret_hash)
+            .join(Token, Token.user_id == User.id)
+            .where(
+                Token.id == value.id, or_(Token.expires_at.is_(None), Token.expires_at > func.now())
+            )
+        )
+        return session.execute(query).one_or_none()
+
+    def _must_note(self, key: str) -> bool:
+        now = time.monotonic()
+        if now - self._noted.get(key, -_USE_NOTED_EVERY_S) < _USE_NOTED_EVERY_S:
+            return False
+        if len(self._noted) > 10_000:
+            self._noted.clear()
+        self._noted[key] = now
+        return True
+
+    def _note_login(self, user_id: int) -> None:
+        self._write(
+            update(User)
+            .where(User.id == user_id)
+            .values(
+                failed_logins=0,
+                last_login_at=func.now(),
+                first_login_at=func.coalesce(User.first_login_at, func.now()),
+            )
+        )
+
+    def _count_failure(self, user_id: int) -> None:
+        self._write(
+            update(User)
+            .where(User.id == user_id)
+            .values(failed_logins=User.failed_logins + 1, last_failed_login_at=func.now())
+        )
+
+    def _note_use(self, token_id: str) -> None:
+        self._write(update(Token).where(Token.id == token_id).values(last_used_at=func.now()))
+
+    def _write(self, statement: Any) -> None:
+        """Write in a transaction of its own: a request that fails must not undo it."""
+        with self._database.session() as session:
+            session.execute(statement)
+
+
+def is_locked(session: Session, user: Any) -> bool:
+    """Tell whether too many wrong passwords have locked the account.
+
+    The administrator of the bootstrap is never locked out of the cluster.
+    """
+    if user.is_bootstrap_admin or not user.failed_logins:
+        return False
+    limits = config_values(session, "rest")
+    lock_minutes = limits["account_lock_period"]
+    if lock_minutes < 0 or user.failed_logins < limits["failed_logins_before_account_lock"]:
+        return False
+    if lock_minutes == 0 or user.last_failed_login_at is None:
+        return True
+    return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
+
+
+def _user_query(tenant: str | None) -> Any:
+    """Select a user, with the tenant that the request names and the user's role in it."""
+    return (
+        select(
+            User.id,
+            User.username,
+            User.password_hash,
+            User.role,
+            User.active,
+            User.is_bootstrap_admin,
+            User.failed_logins,
+            User.last_failed_login_at,
+            Tenant.name.label("tenant"),
+            UserTenant.role.label("tenant_role"),
+        )
+        .select_from(User)
+        .outerjoin(Tenant, Tenant.name == tenant)
+        .outerjoin(
+            UserTenant, and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id)
+        )
+    )
+
+
+def _caller(user: Row[Any], tenant: str | None) -> Caller:
+    if tenant is not None and user.tenant is None:
+        raise Forbidden(
+            f"Authorization failed: Tried to authenticate with invalid tenant name: {tenant}"
+        )
+    caller = Caller(
+        user_id=user.id,
+        username=user.username,
+        role=user.role,
+        tenant=user.tenant,
+        tenant_role=user.tenant_role,
+    )
+    if tenant is not None and user.tenant_role is None and not caller.is_admin:
+        raise Forbidden(
+            f"Authorization failed: User `{user.username}` is not associated with tenant `{tenant}`"
+        )
+    return caller

@@ -1,0 +1,142 @@
+"""manager.yaml, the contract between the installer and the runtime, as frozen dataclasses."""
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_PATH = Path("/opt/manager/manager.yaml")
+PATH_VARIABLE = "MANAGER_CONFIG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAddress:
+    """A database or queue node as the managers reach it."""
+
+    name: str
+    address: str
+    networks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """This manager: `hostname` is its identity in the cluster."""
+
+    hostname: str
+    private_ip: str
+    public_ip: str
+    ca_path: Path
+    networks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """The application database; libpq finds the primary among `hosts`."""
+
+    hosts: tuple[NodeAddress, ...]
+    username: str
+    password: str = field(repr=False)
+    name: str = "cloudify_db"
+    port: int = 5432
+    sslmode: str = "verify-full"
+    ca_path: Path | None = None
+    cert_path: Path | None = None
+    key_path: Path | None = None
+    is_external: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitmqSettings:
+    """The brokers and the user that the managers are to them."""
+
+    hosts: tuple[NodeAddress, ...]
+    username: str
+    password: str = field(repr=False)
+    ca_path: Path
+    port: int = 5671
+    management_port: int = 15671
+    is_external: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecuritySettings:
+    """Secrets that all managers of a cluster share."""
+
+    hash_salt: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    encryption_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestSettings:
+    """The REST service; `workers` processes of `threads` threads each.
+
+    An account is locked after `failed_logins_before_account_lock` wrong passwords, for
+    `account_lock_period` minutes: 0 for ever, -1 never.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 8100
+    workers: int = 2
+    threads: int = 8
+    failed_logins_before_account_lock: int = 4
+    account_lock_period: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSyncSettings:
+    """Replication of the file tree between managers by syncthing.
+
+    `home` holds syncthing's cert.pem and key.pem; its API listens on loopback only.
+    """
+
+    enabled: bool = True
+    home: Path = Path("/opt/manager/syncthing")
+    api_port: int = 8384
+    api_key_path: Path = Path("/opt/manager/syncthing/api.key")
+    port: int = 22000
+    interval_s: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSettings:
+    """Where the runtime keeps its files."""
+
+    resources: Path = Path("/opt/manager/resources")
+
+
+def default_services() -> dict[str, str]:
+    """Return the services of a manager that `/status` shows: display name and systemd unit."""
+    return {
+        "Webserver": "nginx.service",
+        "Manager Rest-Service": "cloudify-restservice.service",
+        "File Sync Service": "cloudify-syncthing.service",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole of manager.yaml."""
+
+    manager: ManagerSettings
+    database: DatabaseSettings
+    rabbitmq: RabbitmqSettings
+    security: SecuritySettings
+    rest: RestSettings = RestSettings()
+    file_sync: FileSyncSettings = FileSyncSettings()
+    paths: PathSettings = PathSettings()
+    services: dict[str, str] = field(default_factory=default_services)
+
+
+def settings_path() -> Path:
+    """Return where manager.yaml is: the environment's choice or the documented place."""
+    return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+
+
+def is_address(text: str) -> bool:
+    """Tell whether `text` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Connect to the application database: several hosts, one of which is the primary."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from manager.errors import Unavailable
+from manager.settings import DatabaseSettings
+
+_READ_ONLY = "25006"  # read_only_sql_transaction: the server has become a standby
+_CONNECT_TIMEOUT_S = 3  # for each host; libpq's smallest is 2
+_KEPT = 4  # connections that stay open in a process
+_SILENCE_MS = 6000  # a connection whose data stay unacknowledged this long is dead
+
+
+class Database:
+    """The connection pool of one process and the sessions it gives."""
+
+    def __init__(self, settings: DatabaseSettings, *, connections: int = 5) -> None:
+        self.engine = _create_engine(settings, connections)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Give a session whose changes are committed at the end, or rolled back on an error.
+
+        Raises Unavailable when no primary answers.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except (OperationalError, InterfaceError) as error:
+            raise Unavailable(f"The database is not available: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Close the pool's connections, for instance after a fork."""
+        self.engine.dispose()
+
+
+def libpq_parameters(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return the connection parameters by libpq's names, without user and password.
+
+    Source: PostgreSQL, "Database Connection Control Functions".
+    """
+    paths = {
+        "sslrootcert": settings.ca_path,
+        "sslcert": settings.cert_path,
+        "sslkey": settings.key_path,
+    }
+    return {
+        "host": ",".join(host.address for host in settings.hosts),
+        "port": str(settings.port),
+        "sslmode": settings.sslmode,
+        **{name: str(path) for name, path in paths.items() if path is not None},
+        "target_session_attrs": "read-write",
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": _SILENCE_MS,  # a host that lost its power sends no reset
+        "application_name": "cloudify-manager",
+    }
+
+
+def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
+    kept = min(connections, _KEPT)
+    url = URL.create(
+        "postgresql+psycopg",
+        username=settings.username,
+        password=settings.password,
+        database=settings.name,
+    )
+    engine = create_engine(
+        url,
+        connect_args=libpq_parameters(settings),
+        pool_pre_ping=True,  # a failover needs no restart
+        pool_size=kept,
+        max_overflow=connections - kept,
+        pool_timeout=10,
+        pool_recycle=1800,
+    )
+    _prefer_last_primary(engine)
+    event.listen(engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _prefer_last_primary(engine: Engine) -> None:
+    """Let new connections try the host that was primary last; a dead host costs a timeout."""
+    last = ""
+
+    def order_hosts(_dialect: object, _record: object, _args: object, params: Any) -> None:
+        hosts = params["host"].split(",")
+        params["host"] = ",".join(sorted(hosts, key=lambda host: host != last))
+
+    def remember_host(connection: psycopg.Connection, _record: object) -> None:
+        nonlocal last
+        last = connection.info.host
+
+    event.listen(engine, "do_connect", order_hosts)
+    event.listen(engine, "connect", remember_host)
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
+
+
+def _reason(error: OperationalError | InterfaceError) -> str:
+    return str(error.orig).strip().splitlines()[0]

@@ -1,0 +1,140 @@
+"""A private PostgreSQL server on loopback, owned by an unprivileged user, stopped by its pid."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from manager.settings import DatabaseSettings, NodeAddress
+
+PASSWORD = "loopback-only"
+_CONF = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+fsync = off
+synchronous_commit = off
+shared_buffers = 32MB
+max_connections = 60
+"""
+
+
+@dataclass
+class PostgresServer:
+    """A running server; `stop` and `start` take it away and bring it back."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        self.process = subprocess.Popen(
+            [_binary("postgres"), "-D", str(self.home / "data"), "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.home / "server.log").open("ab"),
+            **_as_unprivileged(),
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(self.dsn("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise RuntimeError((self.home / "server.log").read_text()) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop the server at once, as a crash would."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(timeout=20)
+            self.process = None
+
+    def dsn(self, database: str) -> str:
+        """Return libpq's connection string."""
+        return (
+            f"host=127.0.0.1 port={self.port} dbname={database} user=postgres password={PASSWORD}"
+        )
+
+    def create_database(self, name: str) -> DatabaseSettings:
+        """Create an empty database and return how the manager reaches it."""
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+        return DatabaseSettings(
+            hosts=(NodeAddress(name="db-1", address="127.0.0.1"),),
+            username="postgres",
+            password=PASSWORD,
+            name=name,
+            port=self.port,
+            sslmode="disable",
+        )
+
+
+def make_server() -> PostgresServer:
+    """Create a cluster of its own in a temporary directory and start it."""
+    home = Path(tempfile.mkdtemp(prefix="cfy-postgres-"))
+    (home / "password").write_text(PASSWORD)
+    if "user" in (unprivileged := _as_unprivileged()):
+        for path in (home, home / "password"):
+            shutil.chown(path, unprivileged["user"])
+    subprocess.run(
+        [
+            _binary("initdb"),
+            "--pgdata",
+            str(home / "data"),
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            f"--pwfile={home / 'password'}",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+        ],
+        check=True,
+        capture_output=True,
+        **unprivileged,
+    )
+    with (home / "data" / "postgresql.conf").open("a") as conf:
+        conf.write(_CONF)
+    server = PostgresServer(home, free_port())
+    server.start()
+    return server
+
+
+def remove_server(server: PostgresServer) -> None:
+    """Stop the server and delete its files."""
+    server.stop()
+    shutil.rmtree(server.home)
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody uses on loopback just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _binary(name: str) -> str:
+    """Return the path of a PostgreSQL program; Debian keeps them off the PATH."""
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if not installed:
+        raise RuntimeError(f"{name} is absent: apt install postgresql")
+    return str(installed[-1])
+
+
+def _as_unprivileged() -> dict[str, object]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    with suppress(KeyError):
+        return {"user": pwd.getpwnam("postgres").pw_name, "extra_groups": []}
+    return {"user": "nobody", "extra_groups": []}

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from installer.actions.certificates import issued_files, store_requests
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
 from installer.bundle.use import bundle_stages
-from installer.cluster_secrets import load_secrets
+from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
-from installer.expand import certificate_requests, expand, node_files
-from installer.inventory import Inventory, Node, Role, load_inventory
+from installer.expand import expand, node_files
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
 
 
@@ -71,14 +73,14 @@ def open_cluster(inventory_path: Path, *, save: bool) -> Iterator[Cluster]:
     Without `save` they are made in a folder that goes away again: a plan writes nothing.
     Raises ConfigError with every problem of the inventory.
     """
-    inventory = load_inventory(inventory_path)
+    inventory = load_cluster(inventory_path)
     with tempfile.TemporaryDirectory(prefix="cfy_manager-plan-") as scratch:
-        secrets = load_secrets(inventory, save=save)
-        folder = inventory.certificates_path
+        path, folder = inventory.secrets_path, inventory.certificates_path
         store = CertificateStore(folder if save or folder.exists() else Path(scratch))
-        store.ensure(certificate_requests(inventory))
+        secrets = ensure_secrets(path) if save else provisional_secrets(path)
+        store.ensure(store_requests(inventory))
         yield Cluster(
             inventory=inventory,
-            inputs=expand(inventory, secrets, store),
+            inputs=expand(inventory, secrets, issued_files(inventory, store)),
             bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
         )

@@ -36,7 +36,6 @@ def config_option(command: F) -> F:
 @click.option("--private-ip", help="Address by which the cluster's nodes reach this one.")
 @click.option("--public-ip", help="Address by which clients reach this node.")
 @click.option("-a", "--admin-password", help="Password of the manager's admin; better in the file.")
-@click.option("-v", "--verbose", is_flag=True, help="Also tell each change.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def install(
     paths: tuple[Path, ...],
@@ -44,7 +43,6 @@ def install(
     public_ip: str | None,
     admin_password: str | None,
     *,
-    verbose: bool,
     as_json: bool,
 ) -> None:
     """Install the services that config.yaml names on this node; again changes nothing.
@@ -63,15 +61,15 @@ def install(
     )
     if not as_json:
         print_timing(installed.results)
-        print_text(_summary(installed, verbose=verbose))
+        print_text(_summary(installed))
 
 
-def _summary(installed: NodeInstalled, *, verbose: bool) -> str:
-    lines = [""]
-    if verbose:
-        lines += [change for result in installed.results for change in result.changes]
-    lines.append(f"Changes  {installed.changes or 'none: everything is as config.yaml says'}")
-    lines.append(f"Log      {installed.log_path}")
+def _summary(installed: NodeInstalled) -> str:
+    lines = [
+        "",
+        f"Changes  {installed.changes or 'none: everything is as config.yaml says'}",
+        f"Log      {installed.log_path}",
+    ]
     if installed.waits_for_peers:
         lines.append("Next     install the cluster's other nodes: the last one completes it")
     elif "manager_service" in installed.config["services_to_install"]:

@@ -53,7 +53,7 @@ def configure(
 ) -> None:
     """Set the reporter of this node up and start it.
 
-    Example: cfy_manager status-reporter configure --token - --ca-path ca.crt --managers-ip 10.0.0.31
+    Example: cfy_manager status-reporter configure --token - --managers-ip 10.0.0.31
     """
     if token == "-":  # noqa: S105 - the word for standard input
         token = sys.stdin.readline().strip()

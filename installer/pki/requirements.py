@@ -1,129 +1,87 @@
-"""The table of certificates that a cluster needs: for whom, with which names, for which use."""
+"""What a table of a cluster's certificates asks for, made into what each certificate must say."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from installer.errors import ConfigError, Problem
-from installer.pki.request import (
-    MAX_COMMON_NAME,
-    KeyType,
-    LeafRequest,
-    Usage,
-    is_address,
-    is_dns_name,
-)
-
-# The name in a client certificate is the user that PostgreSQL or etcd takes its holder for.
-POSTGRES_USERS: Final = ("cloudify", "postgres", "replicator")
-ETCD_USERS: Final = ("root", "patroni")
-CLIENT_USERS: Final = (*POSTGRES_USERS, *ETCD_USERS)
-_LOCAL_HOSTS = ("localhost", "127.0.0.1")
+from installer.errors import Problem
+from installer.pki.request import MAX_COMMON_NAME, LeafRequest, Usage, is_address, is_dns_name
 
 
-class Kind(StrEnum):
-    """Whose certificate it is; the value is its folder in the store."""
+class CertificateRequest(Protocol):
+    """One certificate of one node, a line of the table."""
 
-    NODE = "nodes"
-    CLIENT = "clients"
+    @property
+    def node(self) -> str:
+        """The node that holds it."""
 
+    @property
+    def name(self) -> str:
+        """`node`, or `client-<user>`: the name of its files."""
 
-@dataclass(frozen=True, slots=True)
-class CertificateRequest:
-    """One certificate that a store must hold."""
+    @property
+    def common_name(self) -> str:
+        """The node's name, or the user that PostgreSQL or etcd takes its holder for."""
 
-    kind: Kind
-    name: str  # of the node or user, and of the files
-    leaf: LeafRequest
+    @property
+    def dns_names(self) -> Sequence[str]:
+        """The host names that it must cover."""
 
-    def __post_init__(self) -> None:
-        if not is_dns_name(self.name):  # it becomes a file name: no slash, no dot at its start
-            raise ConfigError(_bad_name(self))
+    @property
+    def addresses(self) -> Sequence[str]:
+        """The IP addresses that it must cover."""
 
-
-@dataclass(frozen=True, slots=True)
-class NodeHosts:
-    """A node and every name and address by which others reach it, in any order."""
-
-    name: str
-    hosts: tuple[str, ...]
-
-
-def cluster_requests(
-    nodes: Iterable[NodeHosts],
-    *,
-    users: Iterable[str] = CLIENT_USERS,
-    key_type: KeyType = KeyType.EC_P256,
-    days: int = 365,
-) -> tuple[CertificateRequest, ...]:
-    """Return one request for each node and each client user.
-
-    Raises ConfigError for a node with the name of a user: etcd would log the node in as that user.
-    """
-    nodes, users = tuple(nodes), tuple(users)
-    clashes = [node.name for node in nodes if node.name in CLIENT_USERS]
-    if clashes:
-        raise ConfigError(*map(_name_clash, clashes))
-    return (
-        *(node_request(node, key_type=key_type, days=days) for node in nodes),
-        *(client_request(user, key_type=key_type, days=days) for user in users),
-    )
+    @property
+    def usages(self) -> Sequence[str]:
+        """`server`, `client` or both."""
 
 
-def node_request(
-    node: NodeHosts, *, key_type: KeyType = KeyType.EC_P256, days: int = 365
-) -> CertificateRequest:
-    """Return the request for a node: one certificate for all its services, server and client."""
-    leaf = host_leaf((node.name, *node.hosts, *_LOCAL_HOSTS), key_type=key_type, days=days)
-    return CertificateRequest(Kind.NODE, node.name, leaf)
-
-
-def client_request(
-    user: str, *, key_type: KeyType = KeyType.EC_P256, days: int = 365
-) -> CertificateRequest:
-    """Return the request for a user of PostgreSQL or etcd; it names no host."""
-    leaf = LeafRequest(common_name=user, key_type=key_type, days=days, usages=(Usage.CLIENT,))
-    return CertificateRequest(Kind.CLIENT, user, leaf)
-
-
-def host_leaf(
-    hosts: Iterable[str], *, key_type: KeyType = KeyType.EC_P256, days: int = 365
-) -> LeafRequest:
-    """Return the request for a certificate of these hosts; the first one names it.
-
-    An IPv4 address also stands as a DNS name: the cluster guide does so, and Cloudify's own check
-    of certificates wants it. An IPv6 address cannot: RFC 5280 allows no colon in a DNS name.
-    """
-    hosts = tuple(dict.fromkeys(host for host in hosts if host))
-    addresses = [host for host in hosts if is_address(host)]
-    if any(":" in address for address in addresses):
-        addresses.append("::1")
+def leaf_request(request: CertificateRequest) -> LeafRequest:
+    """Return what the requested certificate must say, with the default key and lifetime."""
     return LeafRequest(
-        common_name=_common_name(hosts[0]),
-        dns_names=tuple(host for host in hosts if ":" not in host),
-        addresses=tuple(dict.fromkeys(addresses)),
-        key_type=key_type,
-        days=days,
+        common_name=request.common_name,
+        dns_names=_dns_names(request.dns_names, request.addresses),
+        addresses=tuple(request.addresses),
+        usages=tuple(Usage(usage) for usage in request.usages),
     )
 
 
-def _common_name(host: str) -> str:
-    """Shorten a long host name to its first label; the full name is among the DNS names."""
-    return host if len(host) <= MAX_COMMON_NAME else host.split(".")[0]
-
-
-def _name_clash(name: str) -> Problem:
-    return Problem(
-        where=f"nodes: {name}",
-        what=f"{name!r} is also a user of PostgreSQL or etcd; the node could log in as that user",
-        remedy=f"give the node another name than {', '.join(CLIENT_USERS)}",
+def host_leaf(hosts: Iterable[str]) -> LeafRequest:
+    """Return the request for a certificate of these names and addresses; the first one names it."""
+    hosts = tuple(dict.fromkeys(hosts))
+    addresses = tuple(host for host in hosts if is_address(host))
+    names = tuple(host for host in hosts if host not in addresses)
+    short = len(hosts[0]) <= MAX_COMMON_NAME  # a longer name is whole among the DNS names only
+    return LeafRequest(
+        common_name=hosts[0] if short else hosts[0].split(".")[0],
+        dns_names=_dns_names(names, addresses),
+        addresses=addresses,
     )
 
 
-def _bad_name(request: CertificateRequest) -> Problem:
-    return Problem(
-        where=f"{request.kind.value}: {request.name!r}",
-        what="it cannot name a certificate",
-        remedy="use letters, digits, -, _ and dots between them",
-    )
+def request_problems(requests: Iterable[CertificateRequest]) -> Iterator[Problem]:
+    """Yield a problem for each request that must not be issued."""
+    requests = tuple(requests)
+    users = {request.common_name for request in requests if Usage.SERVER not in request.usages}
+    for request in requests:
+        where = f"certificate {request.name} of {request.node}"
+        if not (is_dns_name(request.node) and is_dns_name(request.name)):
+            yield Problem(  # they become file names: no slash, no dot at their start
+                where=where,
+                what="it cannot name a file",
+                remedy="use letters, digits, -, _ and dots between them",
+            )
+        if Usage.SERVER in request.usages and request.common_name in users:
+            yield Problem(
+                where=where,
+                what=f"{request.common_name!r} is also a user of PostgreSQL or etcd, which would"
+                " take the node for that user",
+                remedy=f"give the node another name than {', '.join(sorted(users))}",
+            )
+
+
+def _dns_names(names: Iterable[str], addresses: Iterable[str]) -> tuple[str, ...]:
+    """Add each IPv4 address as a name: the cluster guide does, and Cloudify's own check wants it.
+
+    An IPv6 address cannot be one: RFC 5280 allows no colon in a DNS name.
+    """
+    return (*names, *(address for address in addresses if ":" not in address))

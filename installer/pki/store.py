@@ -1,17 +1,18 @@
 """A cluster's certificates on the operator's disk: what lacks is issued, the rest is kept."""
 
 import secrets
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.errors import ConfigError, Problem
 from installer.lock import hold_lock
 from installer.pki.authority import KeyPair, KeyType, create_authority, issue_leaf
-from installer.pki.facts import CertificateFacts, read_facts
+from installer.pki.listing import facts_or_none
 from installer.pki.files import PRIVATE, PUBLIC, make_private_folder, write_atomically
 from installer.pki.renewal import reissue_reason
-from installer.pki.requirements import CertificateRequest, Kind
+from installer.pki.request import LeafRequest
+from installer.pki.requirements import CertificateRequest, leaf_request, request_problems
 from installer.pki.verify import authority_problems
 
 _CA_NAME = 48  # with the word and the random part within X.509's 64
@@ -25,54 +26,48 @@ class Change:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A certificate in the store; `facts` is None when the file is no certificate."""
-
-    path: str  # relative to the store
-    facts: CertificateFacts | None
-
-
 class CertificateStore:
-    """The folder of one cluster: ca.crt, ca.key, nodes/NAME.crt|key, clients/USER.crt|key.
+    """The folder of one cluster: ca.crt, ca.key, and nodes/NODE/ with what goes to that node.
 
-    The folder is 0700 and every key 0600; the CA's key never leaves it.
+    A node's folder holds node.crt, node.key, and client-USER.crt, client-USER.key.
+    Folders are 0700 and keys 0600; the CA's key never leaves its folder.
     """
 
     def __init__(
-        self, folder: Path, *, key_type: KeyType = KeyType.EC_P256, renew_days: int = 30
+        self,
+        folder: Path,
+        *,
+        key_type: KeyType = KeyType.EC_P256,
+        days: int = 365,
+        renew_days: int = 30,
     ) -> None:
         self.folder = folder
         self._key_type = key_type
+        self._days = days
         self._renew_days = renew_days
 
     def ca_certificate(self) -> bytes:
         """Return the CA's certificate (PEM)."""
         return self._read("ca.crt")
 
-    def node(self, name: str) -> KeyPair:
-        """Return a node's certificate and key."""
-        return self._pair(f"{Kind.NODE}/{name}")
+    def pair(self, node: str, name: str = "node") -> KeyPair:
+        """Return a certificate of a node and its key; `name` is node or client-USER."""
+        return self._pair(f"nodes/{node}/{name}")
 
-    def client(self, user: str) -> KeyPair:
-        """Return a user's certificate and key."""
-        return self._pair(f"{Kind.CLIENT}/{user}")
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield every certificate of the store, the CA's first."""
-        for path in [self.folder / "ca.crt", *sorted(self.folder.glob("*/*.crt"))]:
-            if path.exists():
-                yield Entry(str(path.relative_to(self.folder)), _facts(path.read_bytes()))
+    def by_node(self, requests: Iterable[CertificateRequest]) -> dict[str, dict[str, bytes]]:
+        """Return what each node holds: ca.crt and the requested NAME.crt and NAME.key."""
+        files: dict[str, dict[str, bytes]] = {}
+        for request in requests:
+            held = files.setdefault(request.node, {"ca.crt": self.ca_certificate()})
+            pair = self.pair(request.node, request.name)
+            held[f"{request.name}.crt"], held[f"{request.name}.key"] = pair.certificate, pair.key
+        return files
 
     def pending(self, requests: Iterable[CertificateRequest]) -> tuple[Change, ...]:
         """Return what `ensure` would issue, and why; nothing is written."""
-        requests = tuple(requests)
-        if self._lacks_authority():
-            return (
-                Change("ca.crt", "missing"),
-                *(Change(_path(request), "missing") for request in requests),
-            )
-        return tuple(Change(_path(request), reason) for request, reason in self._due(requests))
+        due = self._due(self._leaves(requests))
+        first = (Change("ca.crt", "missing"),) if self._lacks_authority() else ()
+        return (*first, *(Change(f"{stem}.crt", reason) for stem, reason in due.items()))
 
     def ensure(self, requests: Iterable[CertificateRequest]) -> tuple[Change, ...]:
         """Issue what lacks, was changed or expires soon; return what was issued, and why.
@@ -80,14 +75,28 @@ class CertificateStore:
         Raises ConfigError when the CA cannot issue: its key is elsewhere, or it has expired.
         """
         requests = tuple(requests)
+        leaves = self._leaves(requests)
         make_private_folder(self.folder)
         with hold_lock(self.folder / ".lock", "certificates"):
             changes = self.pending(requests)
             if self._lacks_authority():
                 self._make_authority()
-            self._issue([request for request, _ in self._due(requests)])
+            self._issue({stem: leaves[stem] for stem in self._due(leaves)})
             self._close_keys()
         return changes
+
+    def _leaves(self, requests: Iterable[CertificateRequest]) -> dict[str, LeafRequest]:
+        """Return what each certificate must say, by its file without the suffix."""
+        requests = tuple(requests)
+        problems = tuple(request_problems(requests))
+        if problems:
+            raise ConfigError(*problems)
+        return {
+            f"nodes/{request.node}/{request.name}": replace(
+                leaf_request(request), key_type=self._key_type, days=self._days
+            )
+            for request in requests
+        }
 
     def _make_authority(self) -> None:
         """Make the CA; the key of a run that was killed before its certificate came is used."""
@@ -98,39 +107,40 @@ class CertificateStore:
         )
         self._write("ca", authority)
 
-    def _issue(self, requests: Iterable[CertificateRequest]) -> None:
-        requests = tuple(requests)
-        if not requests:
-            return
+    def _issue(self, leaves: Mapping[str, LeafRequest]) -> None:
+        if not leaves:
+            return  # a CA whose key is kept elsewhere is no obstacle then
         authority = self._pair("ca")
         problems = tuple(authority_problems(authority, str(self.folder)))
         if problems:
             raise ConfigError(*problems)
-        for request in requests:
-            make_private_folder(self.folder / request.kind)
-            self._write(f"{request.kind}/{request.name}", issue_leaf(authority, request.leaf))
+        for stem, leaf in leaves.items():
+            make_private_folder(self._file("nodes"))
+            make_private_folder(self._file(stem).parent)
+            self._write(stem, issue_leaf(authority, leaf))
 
-    def _due(
-        self, requests: Iterable[CertificateRequest]
-    ) -> Iterator[tuple[CertificateRequest, str]]:
+    def _due(self, leaves: Mapping[str, LeafRequest]) -> dict[str, str]:
+        """Return why each certificate that must be issued must be."""
+        if self._lacks_authority():
+            return dict.fromkeys(leaves, "missing")
         authority = self.ca_certificate()
-        if _facts(authority) is None:
+        if facts_or_none(authority) is None:
             raise ConfigError(_unreadable(self._file("ca.crt")))
-        for request in requests:
-            stem = f"{request.kind}/{request.name}"
-            if not (self._file(f"{stem}.crt").exists() and self._file(f"{stem}.key").exists()):
-                yield request, "missing"
-                continue
-            pair = self._pair(stem)
-            reason = reissue_reason(pair, authority, request.leaf, self._renew_days)
-            if reason is not None:
-                yield request, reason
+        reasons = {
+            stem: self._reissue_reason(stem, leaf, authority) for stem, leaf in leaves.items()
+        }
+        return {stem: reason for stem, reason in reasons.items() if reason is not None}
+
+    def _reissue_reason(self, stem: str, leaf: LeafRequest, authority: bytes) -> str | None:
+        if not (self._file(f"{stem}.crt").exists() and self._file(f"{stem}.key").exists()):
+            return "missing"
+        return reissue_reason(self._pair(stem), authority, leaf, self._renew_days)
 
     def _lacks_authority(self) -> bool:
         """Return whether a CA must be made; raises ConfigError when one was lost."""
         if self._file("ca.crt").exists():
             return False
-        if any(self.folder.glob("*/*.crt")):
+        if any(self.folder.glob("nodes/*/*.crt")):
             raise ConfigError(_lost_authority(self.folder))
         return True
 
@@ -150,23 +160,12 @@ class CertificateStore:
 
     def _close_keys(self) -> None:
         """Take from others what a careless copy of the folder gave them."""
-        for key in (self._file("ca.key"), *self.folder.glob("*/*.key")):
+        for key in (self._file("ca.key"), *self.folder.glob("nodes/*/*.key")):
             if key.exists() and key.stat().st_mode & 0o777 != PRIVATE:
                 key.chmod(PRIVATE)
 
     def _file(self, name: str) -> Path:
         return self.folder / name
-
-
-def _path(request: CertificateRequest) -> str:
-    return f"{request.kind}/{request.name}.crt"
-
-
-def _facts(pem: bytes) -> CertificateFacts | None:
-    try:
-        return read_facts(pem)
-    except ValueError:
-        return None
 
 
 def _lost_authority(folder: Path) -> Problem:

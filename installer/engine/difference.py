@@ -101,8 +101,9 @@ class StageDifference:
 
     @property
     def is_applied(self) -> bool:
-        """Tell whether the node has everything of the stage that is data."""
-        return not next(self._data_lines(), None)
+        """Tell whether `apply` has nothing to do: deferred restarts are not its own."""
+        deferred = {str(change) for change in self.units if change.is_deferred}
+        return set(self._data_lines()) <= deferred
 
     def lines(self) -> tuple[str, ...]:
         """Return one imperative line for each change, steps included."""

@@ -63,8 +63,6 @@ class Session:
     def apply(self, stage: Stage, observation: Observation) -> Applied:
         """Make the node what the stage's data says. No command when it is, at most two."""
         change = stage_difference(stage, observation)
-        if change.is_applied:
-            return Applied(stage=stage.name)
         done: tuple[str, ...] = ()
         if needs_packages_first(change):
             done = tuple(f"install package {name}" for name in change.packages)

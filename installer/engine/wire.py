@@ -32,10 +32,10 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "step": ("script", "step"),
 }
 _LOADER = f"""
-for name, source in SOURCES:
-    module = sys.modules["{_PACKAGE}." + name] = type(sys)("{_PACKAGE}." + name)
-    exec(compile(source, name + ".py", "exec"), module.__dict__)
 try:
+    for name, source in SOURCES:
+        module = sys.modules["{_PACKAGE}." + name] = type(sys)("{_PACKAGE}." + name)
+        exec(compile(source, name + ".py", "exec"), module.__dict__)
     reply = ("ok", module.main(REQUEST))
 except Exception as error:
     told = getattr(error, "remedy", None)

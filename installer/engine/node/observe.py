@@ -9,8 +9,11 @@ from typing import Any
 
 from installer.engine.node.script import run_command, run_script
 
-PENDING = "/var/lib/cfy_manager/pending"
+HOME = "/var/lib/cfy_manager"
+PENDING = f"{HOME}/pending"
 POLICY = "/usr/sbin/policy-rc.d"
+MAN_INDEX = "/var/lib/man-db/auto-update"
+ASIDE = ".before-cfy_manager"
 POLICY_MARK = b"cfy_manager"
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
@@ -20,14 +23,19 @@ _UNIT_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonRelo
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the observation that `installer.engine.observation` describes."""
+    """Look at what the request names."""
+    return observation(request)
+
+
+def observation(request: dict[str, Any]) -> dict[str, Any]:
+    """Return what `installer.engine.observation.read_observation` reads."""
     return {
         "paths": {path: _path(path, request) for path in request["paths"]},
         "users": {name: _user(name) for name in request["users"]},
         "packages": _packages(request["packages"]),
         "units": _units(request["units"]),
         "pending": _pending(),
-        "leftovers": [POLICY] if is_our_policy() else [],
+        "leftovers": _leftovers(),
         "guards": _guards(request["guards"]),
         "facts": _facts(),
     }
@@ -118,6 +126,12 @@ def _pending() -> dict[str, str]:
         with open(f"{PENDING}/{name}") as file:
             found[name] = file.read().strip()
     return found
+
+
+def _leftovers() -> list[str]:
+    """Return what a killed installation of packages left behind."""
+    aside = [path + ASIDE for path in (POLICY, MAN_INDEX) if os.path.lexists(path + ASIDE)]
+    return [POLICY, *aside] if is_our_policy() else aside
 
 
 def is_our_policy() -> bool:

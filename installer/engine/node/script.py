@@ -18,7 +18,7 @@ class Failure(Exception):
         self.where, self.what, self.remedy = where, what, remedy
 
 
-def environment(secrets: dict[str, str]) -> dict[str, str]:
+def environment(variables: dict[str, str]) -> dict[str, str]:
     """Return a script's environment: fixed, so that a login's settings change nothing."""
     fixed = {
         "PATH": _PATH,
@@ -26,7 +26,7 @@ def environment(secrets: dict[str, str]) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "DEBIAN_FRONTEND": "noninteractive",
     }
-    return fixed | secrets
+    return fixed | variables
 
 
 def run_script(script: str, secrets: dict[str, str], timeout_s: float) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def run_script(script: str, secrets: dict[str, str], timeout_s: float) -> dict[s
         return run_command(
             ["/bin/sh", "-eu", f"/proc/self/fd/{text}"],
             timeout_s=timeout_s,
-            secrets=secrets,
+            variables=secrets,
             keep=(text,),
         )
     finally:
@@ -58,7 +58,7 @@ def run_command(
     words: list[str],
     *,
     timeout_s: float,
-    secrets: dict[str, str] | None = None,
+    variables: dict[str, str] | None = None,
     keep: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """Run a command to its end or its deadline; a deadline ends its whole process group.
@@ -75,7 +75,7 @@ def run_command(
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env=environment(secrets or {}),
+            env=environment(variables or {}),
             pass_fds=keep,
             start_new_session=True,
         )

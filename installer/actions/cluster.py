@@ -1,20 +1,16 @@
 """Everything a cluster's run needs, read or made on the controller before any node is touched."""
 
 import functools
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.certificates import issued_files, store_requests
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
 from installer.bundle.use import bundle_stages
 from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
-from installer.expand import expand, node_files
+from installer.expand import certificate_requests, expand, node_files
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
@@ -66,21 +62,24 @@ def target_of(node: Node) -> Target:
     )
 
 
-@contextmanager
-def open_cluster(inventory_path: Path, *, save: bool) -> Iterator[Cluster]:
-    """Yield the cluster of an inventory; secrets and certificates that lack are made.
+def open_cluster(inventory_path: Path, *, save: bool) -> Cluster:
+    """Return the cluster of an inventory; secrets and certificates that lack are made.
 
-    Without `save` they are made in a folder that goes away again: a plan writes nothing.
+    Without `save` they are written nowhere: a plan changes nothing.
     Raises ConfigError with every problem of the inventory.
     """
     inventory = load_cluster(inventory_path)
-    with tempfile.TemporaryDirectory(prefix="cfy_manager-plan-") as scratch:
-        path, folder = inventory.secrets_path, inventory.certificates_path
-        store = CertificateStore(folder if save or folder.exists() else Path(scratch))
-        secrets = ensure_secrets(path) if save else provisional_secrets(path)
-        store.ensure(store_requests(inventory))
-        yield Cluster(
-            inventory=inventory,
-            inputs=expand(inventory, secrets, issued_files(inventory, store)),
-            bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
-        )
+    requests = certificate_requests(inventory)
+    store = CertificateStore(inventory.certificates_path)
+    if save:
+        secrets = ensure_secrets(inventory.secrets_path)
+        store.ensure(requests)
+        certificates = store.by_node(requests)
+    else:
+        secrets = provisional_secrets(inventory.secrets_path)
+        certificates = store.preview(requests)
+    return Cluster(
+        inventory=inventory,
+        inputs=expand(inventory, secrets, certificates),
+        bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
+    )

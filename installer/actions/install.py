@@ -33,18 +33,17 @@ class Installed:
 
 def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -> Installed:
     """Bring every node of an inventory to its state; a second call changes nothing."""
-    with open_cluster(inventory_path, save=True) as cluster:
-        folder = cluster.state_folder
-        with (
-            hold_lock(folder / "lock", "cluster install"),
-            logged_to(folder, "install") as log_path,
-            journaled(folder / "journal.jsonl", report) as notify,
-            survey(cluster.jobs()) as seen,
-        ):
-            first = transfer_phases(cluster, seen)
-            results = roll_out(seen, options, notify, first=first)
-            nodes = cluster.inventory.nodes
-            commands = {node.name: seen.engine.session(node.name).commands for node in nodes}
+    cluster = open_cluster(inventory_path, save=True)
+    folder = cluster.state_folder
+    with (
+        hold_lock(folder / "lock", "cluster install"),
+        logged_to(folder, "install") as log_path,
+        journaled(folder / "journal.jsonl", report) as notify,
+        survey(cluster.jobs()) as seen,
+    ):
+        results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
+        nodes = cluster.inventory.nodes
+        commands = {node.name: seen.engine.session(node.name).commands for node in nodes}
     return Installed(cluster=cluster, results=results, commands=commands, log_path=log_path)
 
 

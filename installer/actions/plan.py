@@ -9,8 +9,6 @@ from installer.engine.difference import Difference
 
 def plan_cluster(inventory_path: Path, *, with_content: bool = False) -> dict[str, Difference]:
     """Return what differs on each node of an inventory; nothing is changed anywhere."""
-    with (
-        open_cluster(inventory_path, save=False) as cluster,
-        survey(cluster.jobs(), with_content=with_content) as seen,
-    ):
+    cluster = open_cluster(inventory_path, save=False)
+    with survey(cluster.jobs(), with_content=with_content) as seen:
         return seen.differences()

@@ -8,8 +8,8 @@ from pathlib import Path
 from installer.errors import ConfigError, Problem
 from installer.lock import hold_lock
 from installer.pki.authority import KeyPair, KeyType, create_authority, issue_leaf
-from installer.pki.listing import facts_or_none
 from installer.pki.files import PRIVATE, PUBLIC, make_private_folder, write_atomically
+from installer.pki.listing import facts_or_none
 from installer.pki.renewal import reissue_reason
 from installer.pki.request import LeafRequest
 from installer.pki.requirements import CertificateRequest, leaf_request, request_problems

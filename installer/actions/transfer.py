@@ -1,0 +1,54 @@
+"""Carry the bundle to the nodes that lack something of it."""
+
+from installer.actions.cluster import Cluster, target_of
+from installer.actions.rollout import NODE, Survey
+from installer.engine.difference import Difference
+from installer.engine.transfer import Shipment, send_to_each
+from installer.events import Outcome
+from installer.expand.names import BUNDLE_FOLDER
+from installer.phases import Phase, PhaseResult
+
+
+def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
+    """Return the phase that carries archives and wheels, if a node is to install any."""
+    if cluster.bundle is None:
+        return ()
+    differences = seen.differences()
+    nodes = tuple(node for node, change in differences.items() if _installs(change))
+    if not nodes:
+        return ()
+    name = f"{NODE}/bundle"
+    return (Phase(name=name, nodes=nodes, work=lambda: _send(name, cluster, nodes)),)
+
+
+def _installs(change: Difference) -> bool:
+    toolkit = (stage for stage in change.stages if stage.stage.name.startswith(f"{NODE}/"))
+    return any(stage.packages for stage in change.stages) or any(s.steps for s in toolkit)
+
+
+def _send(name: str, cluster: Cluster, nodes: tuple[str, ...]) -> PhaseResult:
+    assert cluster.bundle is not None  # noqa: S101 - there is no such phase without one
+    wanted = {node.name: node for node in cluster.inventory.nodes if node.name in nodes}
+    shipments = {
+        target_of(node): Shipment(
+            source=cluster.bundle.path,
+            names=cluster.bundle.files_for([str(role) for role in node.roles]),
+            destination=BUNDLE_FOLDER,
+        )
+        for node in wanted.values()
+    }
+    outcomes = send_to_each(shipments)
+    problems = tuple(outcome.error for outcome in outcomes.values() if outcome.error)
+    sent = {name: outcome.value for name, outcome in outcomes.items() if outcome.value}
+    changes = tuple(
+        f"{node}: receive {transfer.files} files, {transfer.bytes / 1e6:.0f} MB"
+        for node, transfer in sent.items()
+        if transfer.files
+    )
+    changed = Outcome.CHANGED if changes else Outcome.UNCHANGED
+    return PhaseResult(
+        phase=name,
+        outcome=Outcome.FAILED if problems else changed,
+        changes=changes,
+        problems=problems,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from installer.config.complete import complete
 from installer.config.files import file_findings
 from installer.config.load import load_documents, with_overrides
+from installer.config.merge import keys_only, without
 from installer.config.model import Document
 from installer.config.rules import CONFIG_RULES
 from installer.config.schema import config_schema, field_at
@@ -42,10 +43,10 @@ def document_findings(
     complete: Callable[[Document], Document],
 ) -> Iterator[Finding]:
     """Yield what breaks the schema, then what breaks a rule whose sections have the right shape."""
-    shape = {finding.path: finding for finding in reversed(list(shape_findings(document, schema)))}
+    shape = {finding.path: finding for finding in shape_findings(document, schema)}
     yield from shape.values()
-    broken = {str(path[0]) for path in shape if field_at(schema, path)}
-    sound = complete({key: value for key, value in document.items() if key not in broken})
+    broken = {path[0] for path in shape if field_at(schema, path)}  # an unknown key breaks nothing
+    sound = complete(without(document, {keys_only(path) for path in shape}))
     for rule, sections in rules.items():
         if broken.isdisjoint(sections):
             yield from rule(sound)

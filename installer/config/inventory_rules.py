@@ -27,6 +27,11 @@ _DERIVED: tuple[tuple[KeyPath, str], ...] = (
     (("postgresql_server", "cert_path"), "see `certificates`"),
     (("postgresql_server", "key_path"), "see `certificates`"),
     (("postgresql_server", "ca_path"), "see `certificates`"),
+    (("ssl_inputs", "ca_cert_path"), "see `certificates`"),
+    (("ssl_inputs", "ca_key_path"), "the CA's key stays on this machine, see `certificates`"),
+    (("ssl_inputs", "external_ca_key_path"), "a CA's key is never copied to a node"),
+    (("ssl_inputs", "internal_cert_path"), "see `certificates`"),
+    (("ssl_inputs", "internal_key_path"), "see `certificates`"),
     (("rabbitmq", "nodename"), "write the node's `name`"),
     (("rabbitmq", "join_cluster"), "members find each other by themselves"),
     (("rabbitmq", "cert_path"), "see `certificates`"),
@@ -60,6 +65,21 @@ def twice_findings(document: Document) -> Iterator[Finding]:
             if counts[alike(node[key])] > 1:
                 what = f"{counts[alike(node[key])]} nodes have the {key} {node[key]}"
                 yield Finding(("nodes", index, key), what, f"give each node its own {key}")
+
+
+def reserved_name_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each node with the name of a user of the services.
+
+    Source: etcd, "Authentication": the common name of a client certificate is the user.
+    """
+    given = value_at(document["settings"], ("postgresql_client", "cloudify_username"))
+    users = {"root", "patroni", "postgres", "replicator", str(given or "cloudify")}
+    for index, node in enumerate(document["nodes"]):
+        if node["name"] in users:
+            what = (
+                f"{node['name']} is also a user of etcd or PostgreSQL: the node could log in as it"
+            )
+            yield Finding(("nodes", index, "name"), what, "give the node another name")
 
 
 def reachable_findings(document: Document) -> Iterator[Finding]:
@@ -199,6 +219,7 @@ def _canonical(address: str) -> str:
 
 INVENTORY_RULES: RuleTable = {
     twice_findings: ("nodes",),
+    reserved_name_findings: ("nodes", "settings"),
     reachable_findings: ("nodes",),
     quorum_findings: ("nodes",),
     role_findings: ("nodes", "settings"),

@@ -1,9 +1,11 @@
 """Lay one document over another, and defaults under it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from itertools import takewhile
 from typing import Any
 
 from installer.config.model import Document
+from installer.config.source import KeyPath
 
 
 def merged(base: Document, over: Document) -> dict[str, Any]:
@@ -14,6 +16,20 @@ def merged(base: Document, over: Document) -> dict[str, Any]:
         both = isinstance(below, Mapping) and isinstance(value, Mapping)
         result[key] = merged(below, value) if both else value  # type: ignore[arg-type]
     return result
+
+
+def without(document: Document, paths: Set[KeyPath], above: KeyPath = ()) -> dict[str, Any]:
+    """Return the document without the keys at `paths`."""
+    kept = {key: value for key, value in document.items() if (*above, key) not in paths}
+    return {
+        key: without(value, paths, (*above, key)) if isinstance(value, Mapping) else value
+        for key, value in kept.items()
+    }
+
+
+def keys_only(path: KeyPath) -> KeyPath:
+    """Return the path up to the first list that it goes through."""
+    return tuple(takewhile(lambda key: isinstance(key, str), path))
 
 
 def with_defaults(value: Any, schema: Document) -> Any:

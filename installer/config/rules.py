@@ -108,10 +108,10 @@ def twice_findings(document: Document) -> Iterator[Finding]:
 
 
 def _twice(path: KeyPath, below: Mapping[str, KeyPath], members: Document) -> Iterator[Finding]:
-    addresses = {name: str(value_at(members, keys)) for name, keys in below.items()}
+    addresses = {name: str(value_at(members, keys) or "") for name, keys in below.items()}
     counts = Counter(addresses.values())
     for name, address in addresses.items():
-        if counts[address] > 1:
+        if address and counts[address] > 1:
             what = f"{address} is the address of {counts[address]} members"
             yield Finding((*path, *below[name]), what, "give each member its own address")
 

@@ -155,6 +155,8 @@ def _unusable(file: str, what: str, remedy: str) -> ConfigError:
 
 def _syntax_problem(file: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
+    if "quoted scalar" in str(getattr(error, "context", None)):
+        mark = getattr(error, "context_mark", mark)  # where it opens; it ends with the file
     what = getattr(error, "problem", None) or str(error)
     is_tab = "\\t" in what or "'\t'" in what
     return Problem(

@@ -6,8 +6,7 @@ from installer.inventory import Inventory
 CONFIG_PATH = "/etc/cloudify/config.yaml"
 SSL_FOLDER = "/etc/cloudify/ssl"
 BUNDLE_FOLDER = "/var/lib/cfy_manager/bundle"
-CA_FILE = "ca.crt"
-CA_PATH = f"{SSL_FOLDER}/{CA_FILE}"
+CA_PATH = f"{SSL_FOLDER}/ca.crt"
 
 _DEFAULT_USER, _DEFAULT_DATABASE = "cloudify", "cloudify_db"
 

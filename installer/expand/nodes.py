@@ -3,24 +3,22 @@
 from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import yaml
 
-from installer.cluster_secrets import SECRET_KINDS, Secrets, with_settings
 from installer.config.complete import complete
 from installer.config.files import named_files
-from installer.config.merge import merged, without_defaults
+from installer.config.merge import merged, without, without_defaults
 from installer.config.model import Document, NodeInputs
 from installer.config.schema import config_schema
 from installer.config.source import KeyPath
-from installer.expand.certificates import certificate_files
+from installer.config.vault import SECRET_KINDS, Secrets, with_settings
+from installer.expand.certificates import Certificates, issued_files
 from installer.expand.names import CONFIG_PATH, SSL_FOLDER
 from installer.expand.sections import ROLE_SECTIONS, Cluster, common_sections
 from installer.inventory import Inventory, Node, Role
 from installer.state import ManagedFile
-
-Certificates = Mapping[str, Mapping[str, bytes]]  # node → file name → PEM
 
 _HEAD = "# Managed by the installer. Local edits are replaced at the next run.\n"
 
@@ -43,17 +41,15 @@ _TAKEN: frozenset[KeyPath] = frozenset(
 
 
 def expand(
-    inventory: Inventory, secrets: Secrets, certificates: Certificates
+    inventory: Inventory, secrets: Secrets, certificates: Certificates | None
 ) -> dict[str, NodeInputs]:
     """Return each node's complete configuration, with the files that it refers to.
 
-    `certificates` hold what `certificate_requests` asks for, and `ca.crt`, for each node.
+    `certificates` hold what `certificate_requests` asks for; without them the configurations
+    are the same, but the files that they name cannot be read.
     """
     cluster = Cluster(inventory, with_settings(secrets, inventory.settings))
-    return {
-        node.name: _inputs(cluster, node, certificates.get(node.name, {}))
-        for node in inventory.nodes
-    }
+    return {node.name: _inputs(cluster, node, certificates) for node in inventory.nodes}
 
 
 def node_files(inputs: NodeInputs) -> tuple[ManagedFile, ...]:
@@ -73,12 +69,12 @@ def node_files(inputs: NodeInputs) -> tuple[ManagedFile, ...]:
     )
 
 
-def _inputs(cluster: Cluster, node: Node, issued: Mapping[str, bytes]) -> NodeInputs:
+def _inputs(cluster: Cluster, node: Node, certificates: Certificates | None) -> NodeInputs:
     settings, brought = _settings(cluster.inventory, node)
     sections = [ROLE_SECTIONS[role](cluster, node) for role in node.roles]
     parts = [common_sections(cluster, node), *sections, settings]
-    names = certificate_files(cluster.inventory, node)
-    files = {f"{SSL_FOLDER}/{name}": issued[name] for name in names if name in issued} | brought
+    issued = issued_files(cluster.inventory, node, certificates) if certificates else ()
+    files = dict(issued) | brought
     config = complete(reduce(merged, parts, {}))
     return NodeInputs(name=node.name, config=config, read=_reader(files))
 
@@ -97,21 +93,13 @@ def _settings(inventory: Inventory, node: Node) -> tuple[Document, dict[str, byt
     """Return the settings that a node uses, its files by their paths there, and those files."""
     used = {*_EVERYWHERE, *(section for role in node.roles for section in _SETTINGS[role])}
     wanted = {key: value for key, value in inventory.settings.items() if key in used}
-    settings: dict[str, Any] = _without(wanted, _TAKEN)
+    settings = without(wanted, _TAKEN)
     brought: dict[str, bytes] = {}
     for path, file in named_files(settings):
         target = f"{SSL_FOLDER}/{_file_name(path, file)}"
         settings = merged(settings, _nested(path, target))
         brought[target] = (inventory.path.parent / file.expanduser()).read_bytes()
     return settings, brought
-
-
-def _without(document: Document, taken: frozenset[KeyPath], above: KeyPath = ()) -> dict[str, Any]:
-    kept = {key: value for key, value in document.items() if (*above, key) not in taken}
-    return {
-        key: _without(value, taken, (*above, key)) if isinstance(value, Mapping) else value
-        for key, value in kept.items()
-    }
 
 
 def _file_name(path: KeyPath, file: Path) -> str:

@@ -1,8 +1,7 @@
 """Which certificates a cluster needs, and which files of them each node holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from installer.config.formats import is_ip
 from installer.expand.names import CA_PATH, SSL_FOLDER, application_user
@@ -11,66 +10,40 @@ from installer.inventory import Inventory, Node, Role
 # the users as whom a database node logs in: etcd's, then PostgreSQL's
 DATABASE_USERS = ("root", "patroni", "replicator", "postgres")
 
-
-class Pair(Protocol):
-    """A certificate and its key, both PEM."""
-
-    @property
-    def certificate(self) -> bytes:
-        """The certificate; intermediates may follow it."""
-
-    @property
-    def key(self) -> bytes:
-        """The private key."""
-
-
-class Certificates(Protocol):
-    """What was issued for a cluster, such as the store of `installer.pki`."""
-
-    def ca_certificate(self) -> bytes:
-        """Return the CA's certificate."""
-
-    def node(self, name: str) -> Pair:
-        """Return a node's certificate and key."""
-
-    def client(self, user: str) -> Pair:
-        """Return the certificate and key of a user of etcd or PostgreSQL."""
+# node → file name → PEM, as the store of `installer.pki` returns it: ca.crt, NAME.crt, NAME.key
+Certificates = Mapping[str, Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
-    """One certificate that a cluster needs, for a node or for a user of its services."""
+    """One certificate of one node; no two nodes share a key, not even a user's."""
 
-    kind: str  # "nodes" or "clients"
-    name: str  # the node's or the user's; it is the common name too
-    hosts: tuple[str, ...] = ()  # every name and address by which others reach the node
+    node: str
+    name: str  # "node", or "client-<user>"
+    common_name: str
+    dns_names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     usages: tuple[str, ...] = ("server", "client")
-
-    @property
-    def common_name(self) -> str:
-        """Return the name that the certificate carries."""
-        return self.name
-
-    @property
-    def dns_names(self) -> tuple[str, ...]:
-        """Return the host names; IPv4 addresses too, as the cluster guide has it."""
-        return tuple(host for host in self.hosts if ":" not in host)
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Return the IP addresses."""
-        return tuple(host for host in self.hosts if is_ip(host))
 
 
 def certificate_requests(inventory: Inventory) -> tuple[CertificateRequest, ...]:
-    """Return one request for each node and one for each user, in the order of the file."""
-    nodes = [
-        CertificateRequest(kind="nodes", name=node.name, hosts=node_hosts(inventory, node))
-        for node in inventory.nodes
-    ]
-    users = dict.fromkeys(user for node in inventory.nodes for user in node_users(inventory, node))
-    clients = [CertificateRequest(kind="clients", name=user, usages=("client",)) for user in users]
-    return (*nodes, *clients)
+    """Return the certificates of all nodes, in the order of the file."""
+    return tuple(request for node in inventory.nodes for request in _requests(inventory, node))
+
+
+def _requests(inventory: Inventory, node: Node) -> Iterator[CertificateRequest]:
+    hosts = node_hosts(inventory, node)
+    yield CertificateRequest(
+        node=node.name,
+        name="node",
+        common_name=node.name,
+        dns_names=tuple(host for host in hosts if not is_ip(host)),
+        addresses=tuple(host for host in hosts if is_ip(host)),
+    )
+    for user in node_users(inventory, node):
+        yield CertificateRequest(
+            node=node.name, name=f"client-{user}", common_name=user, usages=("client",)
+        )
 
 
 def node_hosts(inventory: Inventory, node: Node) -> tuple[str, ...]:
@@ -99,10 +72,9 @@ def issued_files(
     inventory: Inventory, node: Node, certificates: Certificates
 ) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of each certificate file of a node."""
-    yield CA_PATH, certificates.ca_certificate()
-    pairs = {"node": certificates.node(node.name)}
-    for user in node_users(inventory, node):
-        pairs[f"client-{user}"] = certificates.client(user)
-    for name, pair in pairs.items():
-        yield f"{SSL_FOLDER}/{name}.crt", pair.certificate
-        yield f"{SSL_FOLDER}/{name}.key", pair.key
+    files = certificates[node.name]
+    yield CA_PATH, files["ca.crt"]
+    for request in _requests(inventory, node):
+        for ending in ("crt", "key"):
+            name = f"{request.name}.{ending}"
+            yield f"{SSL_FOLDER}/{name}", files[name]

@@ -49,6 +49,8 @@ class Api:
         body = reply.read()
         if reply.status == http.client.NOT_FOUND:
             return None
+        if reply.status == http.client.UNAUTHORIZED:
+            raise Refusal("it refuses the user: `systemctl reload rabbitmq-server` restores it")
         if reply.status != http.client.OK:
             raise Refusal(f"the API answers {reply.status} to /api/{path}: {body[:200]!r}")
         return json.loads(body)

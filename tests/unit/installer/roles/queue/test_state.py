@@ -123,7 +123,7 @@ def test_scripts_are_shell(queue):
 
 
 def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
-    """They die of the signal before it and the broker logs crashes, or they ignore it for minutes."""
+    """They die of the signal before it and it logs crashes, or they ignore it for minutes."""
     drop_in = _text(_broker(queue()).state, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
     assert "KillMode=mixed" in drop_in

@@ -1,0 +1,160 @@
+"""Ask the broker on this node how the cluster is; sent to the node as text, standard library only.
+
+usage: probe.py cluster NODE FIRST USER NAME=ADDRESS…
+       probe.py definitions NODE FILE USER
+Over the HTTPS API, because each start of an Erlang tool costs seconds of processor time.
+The password is in the environment variable BROKER_PASSWORD.
+"""
+
+import base64
+import http.client
+import json
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+API_PORT = 15671
+DISTRIBUTION_PORT = 25672
+CA_PATH = "/etc/rabbitmq/tls/ca.crt"
+DEFERRED = 75  # EX_TEMPFAIL: too few members answer
+_ANSWER_S = 10.0
+_REACH_S = 1.0
+_ALARMS = {"mem_alarm": "memory alarm", "disk_free_alarm": "disk alarm"}
+
+
+class Refusal(Exception):
+    """The API answered with something else than what was asked for."""
+
+
+class Api:
+    """The management API of this node's broker, on one connection."""
+
+    def __init__(self, node: str, user: str) -> None:
+        context = ssl.create_default_context(cafile=CA_PATH)
+        self._connection = http.client.HTTPSConnection(node, API_PORT, context=context)
+        plain = socket.create_connection(("127.0.0.1", API_PORT), _ANSWER_S)
+        self._connection.sock = context.wrap_socket(plain, server_hostname=node)
+        login = f"{user}:{os.environ['BROKER_PASSWORD']}".encode()
+        self._headers = {"Authorization": "Basic " + base64.b64encode(login).decode()}
+
+    def get(self, path: str) -> Any:
+        """Return the decoded reply, or None when there is no such thing."""
+        self._connection.request("GET", "/api/" + path, headers=self._headers)
+        reply = self._connection.getresponse()
+        body = reply.read()
+        if reply.status == http.client.NOT_FOUND:
+            return None
+        if reply.status == http.client.UNAUTHORIZED:
+            raise Refusal("it refuses the user: `systemctl reload rabbitmq-server` restores it")
+        if reply.status != http.client.OK:
+            raise Refusal(f"the API answers {reply.status} to /api/{path}: {body[:200]!r}")
+        return json.loads(body)
+
+
+def cluster_problems(nodes: Sequence[Mapping[str, Any]], members: Sequence[str]) -> list[str]:
+    """Return what is wrong with the cluster as this broker sees it."""
+    running = {node["name"]: node for node in nodes if node.get("running")}
+    wanted = {f"rabbit@{name}" for name in members}
+    problems = [f"{name} does not run in this cluster" for name in sorted(wanted - set(running))]
+    for name, node in sorted(running.items()):
+        problems += [f"{name} has a {word}" for key, word in _ALARMS.items() if node.get(key)]
+        problems += [f"{name} is parted from {other}" for other in node.get("partitions") or ()]
+    return problems
+
+
+def definition_problems(api: Api, wanted: Mapping[str, Any]) -> list[str]:
+    """Return which of the wanted definitions the broker lacks, and whether `guest` is there."""
+    problems = [
+        f"{what} differs from the definitions file"
+        for path, what, thing in _things(wanted)
+        if not _holds(api.get(path), thing)
+    ]
+    names = {user["name"] for user in wanted["users"]}
+    if "guest" not in names and api.get("users/guest") is not None:
+        problems.append("user guest exists")
+    return problems
+
+
+def _things(wanted: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield where the API shows each wanted thing, its name, and what it must hold."""
+    for user in wanted["users"]:
+        yield f"users/{_name(user['name'])}", f"user {user['name']}", user
+    for vhost in wanted["vhosts"]:
+        path = f"vhosts/{_name(vhost['name'])}"
+        yield path, f"virtual host {vhost['name']}", {"name": vhost["name"]}
+    for grant in wanted["permissions"]:
+        path = f"permissions/{_name(grant['vhost'])}/{_name(grant['user'])}"
+        yield path, f"permission of {grant['user']}", grant
+    for policy in wanted["policies"]:
+        path = f"policies/{_name(policy['vhost'])}/{_name(policy['name'])}"
+        yield path, f"policy {policy['name']}", policy
+
+
+def _holds(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    return found is not None and all(found.get(key) == value for key, value in wanted.items())
+
+
+def _name(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _reaches(address: str) -> bool:
+    try:
+        socket.create_connection((address, DISTRIBUTION_PORT), _REACH_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def check_cluster(node: str, first: str, user: str, members: Mapping[str, str]) -> int:
+    """Say how the cluster is; return 0, 1, or DEFERRED while too few other members answer.
+
+    The first member starts a new cluster alone, so it must itself run before it waits for others.
+    """
+    answers = True
+    try:
+        problems = cluster_problems(Api(node, user).get("nodes") or (), tuple(members))
+    except (OSError, http.client.HTTPException, Refusal) as error:
+        answers, problems = False, [f"rabbit@{node} does not answer: {error}"]
+    if not problems:
+        _say(f"{len(members)} of {len(members)} brokers run in one cluster")
+        return 0
+    _say("; ".join(problems))
+    away = [name for name, at in members.items() if name != node and not _reaches(at)]
+    if away and answers:
+        return DEFERRED
+    alone = len(away) == len(members) - 1
+    return DEFERRED if away and alone and node != first else 1
+
+
+def check_definitions(node: str, path: str, user: str) -> int:
+    """Say in what the broker differs from the definitions file; return 0 when in nothing."""
+    try:
+        wanted = json.loads(Path(path).read_bytes())
+        problems = definition_problems(Api(node, user), wanted)
+    except (OSError, http.client.HTTPException, Refusal) as error:
+        problems = [str(error)]
+    _say("; ".join(problems) or "as the file says")
+    return 1 if problems else 0
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the check that the command line names."""
+    check, node, third, user, *pairs = words
+    if check == "definitions":
+        return check_definitions(node, third, user)
+    members = dict(pair.split("=", 1) for pair in pairs)
+    return check_cluster(node, third, user, members)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""Bring one RabbitMQ node to the state that config.yaml describes."""
+
+import shlex
+from pathlib import Path
+
+from installer.roles.queue.definitions import definitions
+from installer.roles.queue.settings import QueueSettings
+from installer.state import Directory, Gate, ManagedFile, NodeState, Package, Stage, Step, Unit
+from installer.templates import render
+
+UNIT = "rabbitmq-server.service"
+DEFINITIONS = "/etc/rabbitmq/definitions.json"
+_COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
+_DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+_OWNER = "rabbitmq"
+_PROBE = (Path(__file__).parent / "probe.py").read_text()
+
+
+def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
+    """Return the stages of a RabbitMQ node: its package, then the broker in its cluster."""
+    return (
+        Stage(
+            name="rabbitmq packages",
+            state=NodeState(packages=(Package("rabbitmq-server"),), files=(_start_condition(),)),
+        ),
+        Stage(
+            name="rabbitmq",
+            state=_broker(queue),
+            gate=_cluster_gate(queue),
+            steps=(_definitions_step(queue),),
+        ),
+    )
+
+
+def _start_condition() -> ManagedFile:
+    return ManagedFile(
+        path=f"{_DROP_INS}/10-configured.conf",
+        content=render("queue/10-configured.conf.j2"),
+        before_packages=True,
+    )
+
+
+def _broker(queue: QueueSettings) -> NodeState:
+    files = (*_configuration(queue), *_trust(queue), *_cookie(queue))
+    users = ManagedFile(
+        path=DEFINITIONS,
+        content=definitions(queue),
+        owner=_OWNER,
+        mode=0o400,  # the broker is its only reader
+        secret=True,
+    )
+    unit = Unit(
+        name=UNIT,
+        restart_on=tuple(file.path for file in files),
+        reload_on=(users.path,),
+        one_at_a_time=True,
+    )
+    return NodeState(
+        directories=(Directory(path="/etc/rabbitmq/tls", owner="root", group=_OWNER, mode=0o750),),
+        files=(*files, users),
+        units=(unit,),
+    )
+
+
+def _configuration(queue: QueueSettings) -> tuple[ManagedFile, ...]:
+    plain = (
+        "rabbitmq.conf",
+        "advanced.config",
+        "rabbitmq-env.conf",
+        "inter_node_tls.config",
+        "erl_inetrc",
+    )
+    return (
+        *(
+            ManagedFile(
+                path=f"/etc/rabbitmq/{name}", content=render(f"queue/{name}.j2", queue=queue)
+            )
+            for name in plain
+        ),
+        ManagedFile(
+            path="/etc/rabbitmq/enabled_plugins",
+            content=render("queue/enabled_plugins.j2"),
+            owner=_OWNER,  # the package's scripts give it to the broker at each upgrade
+        ),
+        ManagedFile(
+            path=f"{_DROP_INS}/20-hardening.conf",
+            content=render("queue/20-hardening.conf.j2", queue=queue),
+        ),
+    )
+
+
+def _trust(queue: QueueSettings) -> tuple[ManagedFile, ...]:
+    folder = "/etc/rabbitmq/tls"
+    return (
+        ManagedFile(path=f"{folder}/ca.crt", content=queue.tls.ca),
+        ManagedFile(path=f"{folder}/node.crt", content=queue.tls.certificate),
+        ManagedFile(
+            path=f"{folder}/node.key",
+            content=queue.tls.key,
+            owner=_OWNER,
+            mode=0o400,  # the broker is its only reader
+            secret=True,
+        ),
+    )
+
+
+def _cookie(queue: QueueSettings) -> tuple[ManagedFile, ...]:
+    if queue.cookie is None:
+        return ()
+    return (
+        ManagedFile(
+            path=_COOKIE,
+            content=queue.cookie.reveal().encode(),
+            owner=_OWNER,
+            mode=0o400,  # Erlang refuses a cookie that others can read
+            secret=True,
+        ),
+    )
+
+
+def _cluster_gate(queue: QueueSettings) -> Gate:
+    members = [f"{member.name}={member.address}" for member in queue.members]
+    first = queue.members[0].name
+    return Gate(
+        name="all brokers run in one cluster without alarms",
+        check=_probe("cluster", queue.name, first, queue.username, *members),
+        secrets={"BROKER_PASSWORD": queue.password},
+        timeout_s=180,  # two cores that start ten hosts at once need most of it
+        units=(UNIT,),
+        needs_peers=len(queue.members) > 1,
+    )
+
+
+def _definitions_step(queue: QueueSettings) -> Step:
+    """Return the step that undoes changes by hand; a broker loads the file when it starts."""
+    guest = "" if queue.username == "guest" else _DELETE_GUEST
+    return Step(
+        name="Restore users, permissions and policies",
+        guard=f"test -e {DEFINITIONS}\n"
+        + _probe("definitions", queue.name, DEFINITIONS, queue.username),
+        script=f"systemctl reload {UNIT}\n{guest}",
+        secrets={"BROKER_PASSWORD": queue.password},
+        once=True,
+        timeout_s=120,
+    )
+
+
+_DELETE_GUEST = """\
+if rabbitmqctl --silent list_users | grep -q '^guest[[:space:]]'; then
+    rabbitmqctl --silent delete_user guest
+fi
+"""
+
+
+def _probe(*words: str) -> str:
+    return f"exec python3 -I - {shlex.join(words)} <<'PROBE'\n{_PROBE}PROBE\n"

@@ -1,0 +1,129 @@
+import re
+import subprocess
+
+import pytest
+
+from installer.roles.queue.settings import QueueSettings
+from installer.roles.queue.state import DEFINITIONS, UNIT, queue_stages
+from installer.state import NodeState, Stage
+
+
+def _text(state: NodeState, path: str) -> str:
+    return state.file(path).content.decode()
+
+
+def _broker(settings: QueueSettings) -> Stage:
+    return queue_stages(settings)[-1]
+
+
+def test_every_member_is_listed_in_rabbitmq_conf(queue):
+    """A broker that knows only itself forms a cluster of one."""
+    conf = _text(_broker(queue()).state, "/etc/rabbitmq/rabbitmq.conf")
+
+    members = re.findall(r"classic_config\.nodes\.\d = (\S+)", conf)
+
+    assert members == ["rabbit@mq-1", "rabbit@mq-2", "rabbit@mq-3"]
+
+
+def test_nothing_listens_without_tls(queue):
+    conf = _text(_broker(queue()).state, "/etc/rabbitmq/rabbitmq.conf")
+
+    assert "listeners.tcp = none" in conf
+    assert "listeners.ssl.default = 5671" in conf
+    assert "management.ssl.port = 15671" in conf
+    assert "management.tcp" not in conf
+
+
+def test_brokers_demand_certificates_of_each_other(queue):
+    state = _broker(queue()).state
+
+    options = _text(state, "/etc/rabbitmq/inter_node_tls.config")
+
+    assert "-proto_dist inet_tls" in _text(state, "/etc/rabbitmq/rabbitmq-env.conf")
+    assert "{fail_if_no_peer_cert, true}" in options
+    assert options.count("{verify, verify_peer}") == 2
+
+
+def test_members_resolve_without_the_hosts_file(queue):
+    names = _text(_broker(queue()).state, "/etc/rabbitmq/erl_inetrc")
+
+    assert '{host, {10,0,0,23}, ["mq-3"]}.' in names
+
+
+def test_the_package_cannot_start_a_broker_without_its_configuration(queue):
+    """Such a broker has data and so never joins the cluster."""
+    packages = queue_stages(queue())[0].state
+
+    (condition,) = packages.files
+
+    assert condition.before_packages
+    assert f"ConditionPathExists={DEFINITIONS}" in condition.content.decode()
+
+
+@pytest.mark.parametrize("path", [".erlang.cookie", "definitions.json", "node.key"])
+def test_secrets_are_readable_by_the_broker_only(queue, path):
+    (file,) = (file for file in _broker(queue()).state.files if file.path.endswith(path))
+
+    assert (file.owner, file.mode, file.secret) == ("rabbitmq", 0o400, True)
+
+
+def test_a_single_broker_keeps_the_cookie_of_its_package(queue):
+    files = _broker(queue(cluster_members={}, erlang_cookie=None)).state.files
+
+    assert not [file for file in files if "cookie" in file.path]
+
+
+def test_brokers_restart_one_at_a_time_for_everything_but_users(queue):
+    """A new password is loaded into the running broker; restarting it would cost a failover."""
+    state = _broker(queue()).state
+
+    (unit,) = state.units
+
+    assert unit.one_at_a_time
+    assert {DEFINITIONS} == {file.path for file in state.files} - set(unit.restart_on)
+    assert unit.reload_on == (DEFINITIONS,)
+
+
+def test_the_limit_of_open_files_is_the_configured_one(queue):
+    files = _broker(queue(fd_limit=4096)).state
+
+    assert "LimitNOFILE=4096" in _text(files, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
+
+
+def test_a_broker_with_peers_may_be_installed_before_them(queue):
+    assert _broker(queue()).gate.needs_peers
+    assert not _broker(queue(cluster_members={})).gate.needs_peers
+
+
+def test_passwords_are_not_in_scripts(queue):
+    stage = _broker(queue())
+
+    scripts = (
+        stage.gate.check,
+        *(text for step in stage.steps for text in (step.guard, step.script)),
+    )
+
+    assert not [script for script in scripts if "pass-word-1" in script]
+
+
+def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
+    (other,) = _broker(queue()).steps
+    (guest,) = _broker(queue(username="guest")).steps
+
+    assert "delete_user guest" in other.script
+    assert "delete_user" not in guest.script
+
+
+def test_scripts_are_shell(queue):
+    stage = _broker(queue())
+    (step,) = stage.steps
+
+    for script in (stage.gate.check, step.guard, step.script):
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
+    """They die of the signal before it and it logs crashes, or they ignore it for minutes."""
+    drop_in = _text(_broker(queue()).state, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
+
+    assert "KillMode=mixed" in drop_in

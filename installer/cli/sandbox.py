@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from installer.sandbox import enter, lifecycle, record
+from installer.sandbox.derive import derive_inventory
 from installer.sandbox.disk import DEFAULT_SIZE_GB
 from installer.sandbox.image import SUITES
 from installer.sandbox.inventory import plan_of_inventory
@@ -58,6 +59,26 @@ def up(name: str, hosts: int | None, inventory: Path | None, suite: str, disk_gb
         click.echo(f"{host.name:<20} {host.address}")
     config = lifecycle.ssh_dir(name) / "config"
     click.echo(f"\nNext: cfy_manager sandbox exec {name} -- ssh -F {config} {plan.hosts[0].name}")
+
+
+@sandbox.command()
+@click.argument("name", callback=_checked_name)
+@click.option(
+    "-i",
+    "--inventory",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The inventory that the sandbox was booted from.",
+)
+@click.option("--bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def inventory(name: str, source: Path, bundle: Path | None) -> None:
+    """Write the inventory by which `cluster install` reaches this sandbox; print its path.
+
+    \b
+    cfy_manager sandbox inventory demo -i inventories/three-nodes.yaml --bundle dist/bundle
+    """
+    click.echo(derive_inventory(name, source, bundle))
 
 
 @sandbox.command(context_settings={"ignore_unknown_options": True})

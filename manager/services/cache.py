@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Cached(Generic[T]):
     """The result of `compute`, recomputed by one thread at a time when older than `fresh_s`.
 
-    While one thread recomputes, others get the old value unless it is older than `stale_s`.
+    Nobody waits for that unless the value is older than `stale_s`: it happens in the background.
     """
 
     def __init__(self, compute: Callable[[], T], *, fresh_s: float, stale_s: float) -> None:
@@ -23,11 +23,11 @@ class Cached(Generic[T]):
 
     def value(self) -> T:
         """Return the value, recomputed if need be."""
-        entry = self._younger_than(self._fresh_s)
-        if entry is None and self._lock.locked():
-            entry = self._younger_than(self._stale_s)
+        entry = self._younger_than(self._stale_s)
         if entry is None:
             entry = self._recomputed()
+        elif self._younger_than(self._fresh_s) is None and not self._lock.locked():
+            threading.Thread(target=self._recomputed, daemon=True).start()
         return entry[1]
 
     def _recomputed(self) -> tuple[float, T]:

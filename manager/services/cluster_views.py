@@ -31,7 +31,7 @@ def broker_view_failures(fresh: Mapping[str, Report]) -> dict[str, list[str]]:
 
 
 def database_view_status(healthy: Mapping[str, Report]) -> Health:
-    """Return the state of a database cluster of several nodes by the view of its primary.
+    """Return the state of a database cluster of several nodes by Patroni's view on the primary.
 
     `healthy` are the reports of the nodes that are well. Without a primary, or without a replica
     that loses nothing at a failover, the service fails; a replica that lags degrades it.
@@ -43,7 +43,7 @@ def database_view_status(healthy: Mapping[str, Report]) -> Health:
     primary = max(primaries, key=lambda state: state.get("timeline") or 0)
     streaming = [
         replica
-        for replica in primary.get("replications_state") or ()
+        for replica in primary.get("replication") or ()
         if replica.get("state") == "streaming"
     ]
     if not any(_protects(replica, primary) for replica in streaming):
@@ -63,17 +63,21 @@ def _own_failures(view: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _broker_view(report: Report) -> Mapping[str, Any] | None:
-    view = _extra_info(report, "RabbitMQ").get("node_status")
-    return view if isinstance(view, dict) and view.get("name") else None
+    view = _fact(report, "node_status")
+    return view if view and view.get("name") else None
 
 
 def _patroni_state(report: Report) -> Mapping[str, Any] | None:
-    state = _extra_info(report, "Patroni").get("patroni_status")
-    return state if isinstance(state, dict) else None
+    return _fact(report, "patroni_status")
 
 
-def _extra_info(report: Report, service: str) -> Mapping[str, Any]:
-    return (report.services.get(service) or {}).get("extra_info") or {}
+def _fact(report: Report, name: str) -> Mapping[str, Any] | None:
+    """Return what one of the node's services says under `name`, whatever the service is called."""
+    for service in report.services.values():
+        fact = (service.get("extra_info") or {}).get(name)
+        if isinstance(fact, dict):
+            return fact
+    return None
 
 
 def _protects(replica: Mapping[str, Any], primary: Mapping[str, Any]) -> bool:
@@ -83,8 +87,8 @@ def _protects(replica: Mapping[str, Any], primary: Mapping[str, Any]) -> bool:
 
 
 def _members(primary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    members = primary.get("cluster_members") or []
-    return [member for member in members if member.get("role") not in ("leader", *_PRIMARY_ROLES)]
+    members = (primary.get("cluster") or {}).get("members") or []
+    return [member for member in members if member.get("role") != "leader"]
 
 
 def _lags(member: Mapping[str, Any]) -> bool:

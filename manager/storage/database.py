@@ -1,5 +1,6 @@
 """Connect to the application database: several hosts, one of which is the primary."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,25 +86,46 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
         pool_timeout=10,
         pool_recycle=1800,
     )
-    _prefer_last_primary(engine)
+    event.listen(engine, "do_connect", _Connector().connect)
     event.listen(engine, "handle_error", _leave_standby)
     return engine
 
 
-def _prefer_last_primary(engine: Engine) -> None:
-    """Let new connections try the host that was primary last; a dead host costs a timeout."""
-    last = ""
+class _Connector:
+    """Connects to the primary: the host that was it last is tried first.
 
-    def order_hosts(_dialect: object, _record: object, _args: object, params: Any) -> None:
-        hosts = params["host"].split(",")
-        params["host"] = ",".join(sorted(hosts, key=lambda host: host != last))
+    While no primary answers, one thread looks for it and the others fail at once: they must not
+    all hang in timeouts, or the manager could not even say that it is alive.
+    """
 
-    def remember_host(connection: psycopg.Connection, _record: object) -> None:
-        nonlocal last
-        last = connection.info.host
+    def __init__(self) -> None:
+        self._last_primary = ""
+        self._is_failing = False
+        self._search = threading.Lock()
 
-    event.listen(engine, "do_connect", order_hosts)
-    event.listen(engine, "connect", remember_host)
+    def connect(self, dialect: Any, _record: object, args: Any, parameters: Any) -> Any:
+        """Do what SQLAlchemy's event `do_connect` asks for."""
+        hosts = parameters["host"].split(",")
+        hosts.sort(key=lambda host: host != self._last_primary)
+        parameters["host"] = ",".join(hosts)
+        if not self._is_failing:
+            return self._attempt(dialect, args, parameters)
+        if not self._search.acquire(blocking=False):
+            raise psycopg.OperationalError("its primary is being looked for")
+        try:
+            return self._attempt(dialect, args, parameters)
+        finally:
+            self._search.release()
+
+    def _attempt(self, dialect: Any, args: Any, parameters: Any) -> Any:
+        try:
+            connection = dialect.connect(*args, **parameters)
+        except psycopg.OperationalError:
+            self._is_failing = True
+            raise
+        self._is_failing = False
+        self._last_primary = connection.info.host
+        return connection
 
 
 def _leave_standby(context: ExceptionContext) -> None:

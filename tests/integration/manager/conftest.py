@@ -1,23 +1,23 @@
-"""One PostgreSQL server for all integration tests of a worker; a database for each that asks."""
+"""The fixtures of a bootstrapped manager."""
 
-import uuid
-from collections.abc import Iterator
+from tests.support.manager_app import (
+    api,
+    bootstrapped,
+    certificate,
+    database,
+    empty_database,
+    postgres,
+    settings,
+    tokens,
+)
 
-import pytest
-
-from manager.settings import DatabaseSettings
-from tests.integration.manager.postgres_server import PostgresServer, make_server, remove_server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    server = make_server()
-    try:
-        yield server
-    finally:
-        remove_server(server)
-
-
-@pytest.fixture
-def database_settings(postgres: PostgresServer) -> DatabaseSettings:
-    return postgres.create_database(f"db_{uuid.uuid4().hex}")
+__all__ = [
+    "api",
+    "bootstrapped",
+    "certificate",
+    "database",
+    "empty_database",
+    "postgres",
+    "settings",
+    "tokens",
+]

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -37,12 +38,13 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
-        self.process = subprocess.Popen(
-            [_binary("postgres"), "-D", str(self.home / "data"), "-p", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.home / "server.log").open("ab"),
-            **_as_unprivileged(),
-        )
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [_binary("postgres"), "-D", str(self.home / "data"), "-p", str(self.port)],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                **_as_unprivileged(),
+            )
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -70,7 +72,7 @@ class PostgresServer:
     def create_database(self, name: str) -> DatabaseSettings:
         """Create an empty database and return how the manager reaches it."""
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+            connection.execute(f'CREATE DATABASE "{name}"')
         return DatabaseSettings(
             hosts=(NodeAddress(name="db-1", address="127.0.0.1"),),
             username="postgres",
@@ -85,9 +87,10 @@ def make_server() -> PostgresServer:
     """Create a cluster of its own in a temporary directory and start it."""
     home = Path(tempfile.mkdtemp(prefix="cfy-postgres-"))
     (home / "password").write_text(PASSWORD)
-    if "user" in (unprivileged := _as_unprivileged()):
+    unprivileged = _as_unprivileged()
+    if user := unprivileged.get("user"):
         for path in (home, home / "password"):
-            shutil.chown(path, unprivileged["user"])
+            shutil.chown(path, user)
     subprocess.run(
         [
             _binary("initdb"),
@@ -131,7 +134,7 @@ def _binary(name: str) -> str:
     return str(installed[-1])
 
 
-def _as_unprivileged() -> dict[str, object]:
+def _as_unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}

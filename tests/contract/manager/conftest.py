@@ -1,0 +1,23 @@
+"""The fixtures of a bootstrapped manager."""
+
+from tests.support.manager_app import (
+    api,
+    bootstrapped,
+    certificate,
+    database,
+    empty_database,
+    postgres,
+    settings,
+    tokens,
+)
+
+__all__ = [
+    "api",
+    "bootstrapped",
+    "certificate",
+    "database",
+    "empty_database",
+    "postgres",
+    "settings",
+    "tokens",
+]

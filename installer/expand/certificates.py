@@ -1,22 +1,19 @@
-"""Which certificates a cluster needs, and which files of them each node holds."""
+"""Which certificates a cluster needs: for whom, with which names, for which usages."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from installer.config.formats import is_ip
-from installer.expand.names import CA_PATH, SSL_FOLDER, application_user
+from installer.expand.names import CA_FILE, application_user
 from installer.inventory import Inventory, Node, Role
 
-# the users as whom a database node logs in: etcd's, then PostgreSQL's
+# the users whose certificates a database node shows: etcd's, then PostgreSQL's
 DATABASE_USERS = ("root", "patroni", "replicator", "postgres")
-
-# node → file name → PEM, as the store of `installer.pki` returns it: ca.crt, NAME.crt, NAME.key
-Certificates = Mapping[str, Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
-    """One certificate of one node; no two nodes share a key, not even a user's."""
+    """One certificate of one node; its files are `<name>.crt` and `<name>.key` beside `ca.crt`."""
 
     node: str
     name: str  # "node", or "client-<user>"
@@ -25,56 +22,48 @@ class CertificateRequest:
     addresses: tuple[str, ...] = ()
     usages: tuple[str, ...] = ("server", "client")
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """Return the names of certificate and key below the node's folder."""
+        return f"{self.name}.crt", f"{self.name}.key"
+
 
 def certificate_requests(inventory: Inventory) -> tuple[CertificateRequest, ...]:
     """Return the certificates of all nodes, in the order of the file."""
     return tuple(request for node in inventory.nodes for request in _requests(inventory, node))
 
 
+def certificate_files(inventory: Inventory, node: Node) -> tuple[str, ...]:
+    """Return the names of all certificate files that a node holds."""
+    issued = [file for request in _requests(inventory, node) for file in request.files]
+    return (CA_FILE, *issued)
+
+
 def _requests(inventory: Inventory, node: Node) -> Iterator[CertificateRequest]:
-    hosts = node_hosts(inventory, node)
-    yield CertificateRequest(
-        node=node.name,
-        name="node",
-        common_name=node.name,
-        dns_names=tuple(host for host in hosts if not is_ip(host)),
-        addresses=tuple(host for host in hosts if is_ip(host)),
-    )
-    for user in node_users(inventory, node):
-        yield CertificateRequest(
-            node=node.name, name=f"client-{user}", common_name=user, usages=("client",)
-        )
-
-
-def node_hosts(inventory: Inventory, node: Node) -> tuple[str, ...]:
-    """Return every name and address that a node's certificate covers, its name first.
-
-    Source: the cluster guide, "Certificates Setup" and "Accessing the Load Balancer".
-    """
-    hosts = [node.name, node.address, node.public_address, *node.networks.values()]
-    if {Role.MANAGER, Role.LOADBALANCER} & {*node.roles}:
-        balancer = inventory.load_balancer  # clients reach any of them by the common address
-        hosts += [host for host in (balancer.address, balancer.virtual_ip) if host]
-    return tuple(dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"]))
-
-
-def node_users(inventory: Inventory, node: Node) -> tuple[str, ...]:
-    """Return the users whose client certificates a node holds."""
+    yield _node_request(inventory, node)
     users: list[str] = []
     if Role.DATABASE in node.roles:
         users.extend(DATABASE_USERS)
     if Role.MANAGER in node.roles and inventory.with_role(Role.DATABASE):
         users.append(application_user(inventory))
-    return tuple(users)
+    for user in users:
+        yield CertificateRequest(
+            node=node.name, name=f"client-{user}", common_name=user, usages=("client",)
+        )
 
 
-def issued_files(
-    inventory: Inventory, node: Node, certificates: Certificates
-) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of each certificate file of a node."""
-    files = certificates[node.name]
-    yield CA_PATH, files["ca.crt"]
-    for request in _requests(inventory, node):
-        for ending in ("crt", "key"):
-            name = f"{request.name}.{ending}"
-            yield f"{SSL_FOLDER}/{name}", files[name]
+def _node_request(inventory: Inventory, node: Node) -> CertificateRequest:
+    """Source: the cluster guide's SANs: name, own addresses, localhost; each network's address."""
+    hosts = [node.name, "localhost", "127.0.0.1", "::1"]
+    hosts += [node.address, node.public_address, *node.networks.values()]
+    if {Role.MANAGER, Role.LOADBALANCER} & {*node.roles}:
+        balancer = inventory.load_balancer  # clients address any of them by the common address
+        hosts += [host for host in (balancer.address, balancer.virtual_ip) if host]
+    unique = tuple(dict.fromkeys(hosts))
+    return CertificateRequest(
+        node=node.name,
+        name="node",
+        common_name=node.name,
+        dns_names=tuple(host for host in unique if not is_ip(host)),
+        addresses=tuple(host for host in unique if is_ip(host)),
+    )

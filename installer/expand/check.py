@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from installer.cluster_secrets import provisional_secrets
 from installer.config.check import in_line_order
 from installer.config.load import load_documents
 from installer.config.rules import CONFIG_RULES
 from installer.config.source import Finding
-from installer.config.vault import provisional_secrets
 from installer.errors import ConfigError
 from installer.expand.nodes import expand
 from installer.inventory import Inventory, load_inventory
@@ -27,7 +27,7 @@ def load_cluster(path: Path) -> Inventory:
 
 def _node_findings(inventory: Inventory) -> Iterator[Finding]:
     """Yield what breaks a rule in a node's config.yaml, at the setting that it comes from."""
-    inputs = expand(inventory, provisional_secrets(inventory.secrets_path), None)
+    inputs = expand(inventory, provisional_secrets(inventory.secrets_path), {})
     for node in inventory.nodes:
         for rule in CONFIG_RULES:
             for path, what, remedy in rule(inputs[node.name].config):

@@ -6,7 +6,8 @@ from installer.inventory import Inventory
 CONFIG_PATH = "/etc/cloudify/config.yaml"
 SSL_FOLDER = "/etc/cloudify/ssl"
 BUNDLE_FOLDER = "/var/lib/cfy_manager/bundle"
-CA_PATH = f"{SSL_FOLDER}/ca.crt"
+CA_FILE = "ca.crt"
+CA_PATH = f"{SSL_FOLDER}/{CA_FILE}"
 
 _DEFAULT_USER, _DEFAULT_DATABASE = "cloudify", "cloudify_db"
 

@@ -7,18 +7,20 @@ from typing import cast
 
 import yaml
 
+from installer.cluster_secrets import SECRET_KINDS, Secrets, with_settings
 from installer.config.complete import complete
 from installer.config.files import named_files
 from installer.config.merge import merged, without, without_defaults
 from installer.config.model import Document, NodeInputs
 from installer.config.schema import config_schema
 from installer.config.source import KeyPath
-from installer.config.vault import SECRET_KINDS, Secrets, with_settings
-from installer.expand.certificates import Certificates, issued_files
+from installer.expand.certificates import certificate_files
 from installer.expand.names import CONFIG_PATH, SSL_FOLDER
 from installer.expand.sections import ROLE_SECTIONS, Cluster, common_sections
 from installer.inventory import Inventory, Node, Role
 from installer.state import ManagedFile
+
+Certificates = Mapping[str, Mapping[str, bytes]]  # node → file name → PEM
 
 _HEAD = "# Managed by the installer. Local edits are replaced at the next run.\n"
 
@@ -41,15 +43,18 @@ _TAKEN: frozenset[KeyPath] = frozenset(
 
 
 def expand(
-    inventory: Inventory, secrets: Secrets, certificates: Certificates | None
+    inventory: Inventory, secrets: Secrets, certificates: Certificates
 ) -> dict[str, NodeInputs]:
     """Return each node's complete configuration, with the files that it refers to.
 
-    `certificates` hold what `certificate_requests` asks for; without them the configurations
-    are the same, but the files that they name cannot be read.
+    `certificates` hold what `certificate_requests` asks for, and `ca.crt`, for each node; what
+    they lack cannot be read, and the configurations are the same.
     """
     cluster = Cluster(inventory, with_settings(secrets, inventory.settings))
-    return {node.name: _inputs(cluster, node, certificates) for node in inventory.nodes}
+    return {
+        node.name: _inputs(cluster, node, certificates.get(node.name, {}))
+        for node in inventory.nodes
+    }
 
 
 def node_files(inputs: NodeInputs) -> tuple[ManagedFile, ...]:
@@ -69,12 +74,12 @@ def node_files(inputs: NodeInputs) -> tuple[ManagedFile, ...]:
     )
 
 
-def _inputs(cluster: Cluster, node: Node, certificates: Certificates | None) -> NodeInputs:
+def _inputs(cluster: Cluster, node: Node, issued: Mapping[str, bytes]) -> NodeInputs:
     settings, brought = _settings(cluster.inventory, node)
     sections = [ROLE_SECTIONS[role](cluster, node) for role in node.roles]
     parts = [common_sections(cluster, node), *sections, settings]
-    issued = issued_files(cluster.inventory, node, certificates) if certificates else ()
-    files = dict(issued) | brought
+    names = certificate_files(cluster.inventory, node)
+    files = {f"{SSL_FOLDER}/{name}": issued[name] for name in names if name in issued} | brought
     config = complete(reduce(merged, parts, {}))
     return NodeInputs(name=node.name, config=config, read=_reader(files))
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from installer.cluster_secrets import Secrets
 from installer.config.merge import merged
 from installer.config.source import value_at
-from installer.config.vault import Secrets
 from installer.expand.names import (
     BUNDLE_FOLDER,
     CA_PATH,

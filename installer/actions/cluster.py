@@ -7,8 +7,8 @@ from pathlib import Path
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
 from installer.bundle.use import bundle_stages
+from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
-from installer.config.vault import ensure_secrets, provisional_secrets
 from installer.engine.target import Target
 from installer.expand import certificate_requests, expand, node_files
 from installer.expand.check import load_cluster

@@ -1,6 +1,6 @@
 """Which certificates a cluster needs: for whom, with which names, for which usages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from installer.config.formats import is_ip

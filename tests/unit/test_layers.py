@@ -20,6 +20,7 @@ LEVELS = {
     "installer.sandbox": 3,
     "installer.reporter": 3,
     "installer.expand": 2,
+    "installer.cluster_secrets": 2,
     "installer.inventory": 2,
     "installer.config": 2,
     "installer.pki": 2,

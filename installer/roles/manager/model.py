@@ -1,0 +1,112 @@
+"""What a manager node must know, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from installer.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPair:
+    """A certificate, intermediates after it, and its key (PEM)."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A member of the database or the queue, by its name and its address."""
+
+    name: str
+    address: str
+    networks: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseClient:
+    """How the runtime reaches PostgreSQL, and as whom."""
+
+    hosts: tuple[Peer, ...]
+    port: int
+    name: str
+    username: str
+    password: Secret
+    ca: bytes | None  # None: an all-in-one host without TLS to its own database
+    client: KeyPair | None
+    is_external: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseOwner:
+    """Who may create the application's role and database, where the database role does not."""
+
+    database: str
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerClient:
+    """How the runtime reaches RabbitMQ, and as whom."""
+
+    hosts: tuple[Peer, ...]
+    username: str
+    password: Secret
+    ca: bytes
+    is_external: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebServer:
+    """nginx in front of the REST service."""
+
+    port: int
+    internal_ports: tuple[int, ...]
+    worker_processes: str
+    worker_connections: int
+    max_open_fds: int
+    rate: str | None  # "10r/s"; None: no limit
+    burst: int
+    delay: int
+    trusted_proxies: tuple[str, ...]  # whose X-Forwarded-For counts: the load balancers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestService:
+    """gunicorn behind nginx."""
+
+    port: int
+    workers: int
+    failed_logins_before_account_lock: int
+    account_lock_period: int  # minutes; 0 for ever, -1 never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrap:
+    """What only the first start of a cluster needs; it goes to the runtime by standard input."""
+
+    admin_username: str
+    admin_password: Secret
+    reporter_tokens: Mapping[str, Secret] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """One manager node."""
+
+    hostname: str
+    private_ip: str
+    public_ip: str
+    networks: Mapping[str, str] = field(hash=False)
+    internal: KeyPair  # shown to nodes and agents, and syncthing's device certificate
+    external: KeyPair  # shown to clients
+    ca: bytes
+    database: DatabaseClient
+    owner: DatabaseOwner | None
+    broker: BrokerClient
+    security: Mapping[str, Secret] = field(hash=False)  # hash_salt, secret_key, encryption_key
+    web: WebServer
+    rest: RestService
+    bootstrap: Bootstrap
+    has_file_sync: bool

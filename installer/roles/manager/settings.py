@@ -1,0 +1,152 @@
+"""Make a manager's settings from its config.yaml."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from installer.config.model import Document, NodeInputs
+from installer.engine.observation import NodeFacts
+from installer.roles.manager.model import (
+    Bootstrap,
+    BrokerClient,
+    DatabaseClient,
+    DatabaseOwner,
+    KeyPair,
+    ManagerSettings,
+    Peer,
+    RestService,
+    WebServer,
+)
+from installer.secrets import Secret
+
+_HTTPS = 443
+_MIN_WORKERS = 2
+
+
+def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
+    """Return everything a manager node must know."""
+    config = inputs.config
+    manager, ssl = config["manager"], config["ssl_inputs"]
+    internal = _pair(inputs, ssl, "internal_")
+    security = ("hash_salt", "secret_key", "encryption_key")
+    return ManagerSettings(
+        hostname=inputs.name,
+        private_ip=manager["private_ip"],
+        public_ip=manager["public_ip"],
+        networks=config["networks"],
+        internal=internal,
+        external=_pair(inputs, ssl, "external_") if ssl["external_cert_path"] else internal,
+        ca=inputs.read(ssl["ca_cert_path"]),
+        database=_database(inputs),
+        owner=_owner(config["postgresql_client"]),
+        broker=_broker(inputs),
+        security={key: Secret(config["flask_security"][key]) for key in security},
+        web=_web(config),
+        rest=_rest(config["restservice"], facts),
+        bootstrap=_bootstrap(config),
+        has_file_sync=manager["cluster_filesystem_replication"],
+    )
+
+
+def _pair(inputs: NodeInputs, section: Document, prefix: str) -> KeyPair:
+    return KeyPair(
+        certificate=inputs.read(section[f"{prefix}cert_path"]),
+        key=inputs.read(section[f"{prefix}key_path"]),
+    )
+
+
+def _database(inputs: NodeInputs) -> DatabaseClient:
+    client = inputs.config["postgresql_client"]
+    ssl = inputs.config["ssl_inputs"]
+    has_certificate = client["ssl_client_verification"] and ssl["postgresql_client_cert_path"]
+    return DatabaseClient(
+        hosts=_database_hosts(inputs),
+        port=client["port"],
+        name=client["cloudify_db_name"],
+        username=client["cloudify_username"],
+        password=Secret(client["cloudify_password"]),
+        ca=inputs.read(client["ca_path"]) if client["ca_path"] else None,
+        client=_pair(inputs, ssl, "postgresql_client_") if has_certificate else None,
+        is_external=not _is_ours(inputs.config),
+    )
+
+
+def _is_ours(config: Document) -> bool:
+    """Tell whether the database is one that this installer runs and that reports its status."""
+    own = "database_service" in config["services_to_install"]
+    return own or bool(config["postgresql_server"]["cluster"]["nodes"])
+
+
+def _database_hosts(inputs: NodeInputs) -> tuple[Peer, ...]:
+    config = inputs.config
+    nodes: Mapping[str, Any] = config["postgresql_server"]["cluster"]["nodes"]
+    if nodes:
+        return tuple(Peer(name=name, address=node["ip"]) for name, node in nodes.items())
+    if "database_service" in config["services_to_install"]:
+        return (Peer(name=inputs.name, address=config["manager"]["private_ip"]),)
+    host = config["postgresql_client"]["host"]
+    return tuple(Peer(name=name, address=name) for name in ([host] if isinstance(host, str) else host))
+
+
+def _owner(client: Document) -> DatabaseOwner | None:
+    if not client["server_password"]:
+        return None
+    return DatabaseOwner(
+        database=client["server_db_name"],
+        username=client["server_username"],
+        password=Secret(client["server_password"]),
+    )
+
+
+def _broker(inputs: NodeInputs) -> BrokerClient:
+    rabbitmq, ssl = inputs.config["rabbitmq"], inputs.config["ssl_inputs"]
+    members: Mapping[str, Any] = rabbitmq["cluster_members"]
+    here = Peer(name=inputs.name, address=inputs.config["manager"]["private_ip"])
+    hosts = tuple(
+        Peer(name=name, address=member["networks"]["default"], networks=member["networks"])
+        for name, member in members.items()
+    )
+    return BrokerClient(
+        hosts=hosts or (here,),
+        username=rabbitmq["username"],
+        password=Secret(rabbitmq["password"]),
+        ca=inputs.read(rabbitmq["ca_path"] or ssl["ca_cert_path"]),
+        is_external=rabbitmq["is_external"],
+    )
+
+
+def _web(config: Document) -> WebServer:
+    nginx, manager = config["nginx"], config["manager"]
+    limit, port = nginx["rate_limit"], nginx["port"] or _HTTPS
+    listeners = [manager["internal_rest_port"], *manager["additional_internal_rest_listeners"]]
+    return WebServer(
+        port=port,
+        internal_ports=tuple(number for number in dict.fromkeys(listeners) if number != port),
+        worker_processes=str(nginx["worker_processes"]),
+        worker_connections=nginx["worker_connections"],
+        max_open_fds=nginx["max_open_fds"],
+        rate=limit["rate"] if limit["enabled"] else None,
+        burst=limit["burst"],
+        delay=limit["delay"],
+        trusted_proxies=tuple(nginx["trusted_proxies"]),
+    )
+
+
+def _rest(section: Document, facts: NodeFacts) -> RestService:
+    gunicorn = section["gunicorn"]
+    automatic = min(int(facts.cpus * gunicorn["cpu_ratio"]), gunicorn["max_worker_count"])
+    return RestService(
+        port=section["port"],
+        workers=gunicorn["worker_count"] or max(_MIN_WORKERS, automatic),
+        failed_logins_before_account_lock=section["failed_logins_before_account_lock"],
+        account_lock_period=section["account_lock_period"],
+    )
+
+
+def _bootstrap(config: Document) -> Bootstrap:
+    security = config["manager"]["security"]
+    tokens = config["status_reporter"]["tokens"]
+    return Bootstrap(
+        admin_username=security["admin_username"],
+        admin_password=Secret(security["admin_password"]),
+        reporter_tokens={kind: Secret(token) for kind, token in tokens.items() if token},
+    )

@@ -1,0 +1,132 @@
+"""A whole cluster in the sandbox, as tests use it: run commands beside it, on it, against it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TOOL = (sys.executable, "-m", "installer")
+
+
+def tool(*words: str | Path, timeout_s: float = 900, **options: Any) -> str:
+    """Run cfy_manager on this machine and return its output; a failure shows all of it."""
+    return run((*TOOL, *map(str, words)), timeout_s=timeout_s, **options).stdout
+
+
+def run(
+    words: Sequence[str], *, timeout_s: float = 120, check: bool = True, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        words, capture_output=True, text=True, cwd=ROOT, timeout=timeout_s, **options
+    )
+    if check and done.returncode:
+        raise AssertionError(
+            f"{' '.join(words)} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+    return done
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A rolled-out cluster in the sandbox `name`."""
+
+    name: str
+    inventory: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = yaml.safe_load(self.inventory.read_text())
+        return document
+
+    @property
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        return {node["name"]: node for node in self.document["nodes"]}
+
+    def having(self, role: str) -> list[str]:
+        return [name for name, node in self.nodes.items() if role in node["roles"]]
+
+    def address(self, node: str) -> str:
+        return str(self.nodes[node]["address"])
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        path = self.inventory.parent / "secrets.yaml"
+        secrets: dict[str, str] = yaml.safe_load(path.read_text())
+        return secrets
+
+    @property
+    def certificates(self) -> Path:
+        return self.inventory.parent / "certificates"
+
+    @property
+    def ca(self) -> Path:
+        return self.certificates / "ca.crt"
+
+    def beside(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in the sandbox's network, on this machine's files."""
+        return run((*TOOL, "sandbox", "exec", self.name, "--", *map(str, words)), **options)
+
+    def on(self, node: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host as root."""
+        command = (*TOOL, "sandbox", "exec", self.name, "--host", node, "--", *words)
+        return run(command, **options)
+
+    def sh(self, node: str, script: str, **options: Any) -> str:
+        return self.on(node, "sh", "-euc", script, **options).stdout
+
+    def manage(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run cfy_manager inside the sandbox's network."""
+        return self.beside(*TOOL, *words, **{"timeout_s": 900} | options)
+
+    def install(self, *words: str, **options: Any) -> list[dict[str, Any]]:
+        """Run `cluster install` and return its events."""
+        output = self.manage(
+            "cluster", "install", "-i", self.inventory, "--json", *words, **options
+        ).stdout
+        return [json.loads(line) for line in output.splitlines()]
+
+    def cfy(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run the genuine client, logged in through the load balancer."""
+        folder = self.inventory.parent / "cfy"
+        folder.mkdir(exist_ok=True)
+        environment = {**os.environ, "CFY_WORKDIR": str(folder)}
+        return self.beside(ROOT / "script" / "cfy", *words, env=environment, **options)
+
+    def log_in(self) -> str:
+        """Point the client at the load balancer."""
+        address = self.document["load_balancer"]["address"]
+        password = self.secrets["admin_password"]
+        words = ("-u", "admin", "-p", password, "-t", "default_tenant", "--ssl", "-c", str(self.ca))
+        return self.cfy("profiles", "use", address, *words).stdout
+
+    def cluster_status(self) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads(self.cfy("cluster", "status", "--json").stdout)
+        return status
+
+    def fail(self, *words: str) -> None:
+        tool("sandbox", "fail", self.name, *words)
+
+    def heal(self, *words: str) -> None:
+        tool("sandbox", "heal", self.name, *words)
+
+
+def wait_until(condition: Callable[[], object], what: str, *, timeout_s: float) -> float:
+    """Wait for a condition and return how long it took; an AssertionError ends in its words."""
+    began = time.monotonic()
+    last: object = None
+    while time.monotonic() < began + timeout_s:
+        try:
+            if last := condition():
+                return time.monotonic() - began
+        except (AssertionError, OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            last = error
+        time.sleep(0.5)
+    raise AssertionError(f"not within {timeout_s} s: {what}; last: {last}")

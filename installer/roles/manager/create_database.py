@@ -39,7 +39,9 @@ def create() -> None:
     """Create the role and the database that lack, and set the role's password."""
     # Azure's user@host is how one logs in; the role itself has no host
     role = settings["username"].split("@")[0]
-    with connect(settings["owner_database"], settings["owner"], os.environ["OWNER_PASSWORD"]) as owner:
+    with connect(
+        settings["owner_database"], settings["owner"], os.environ["OWNER_PASSWORD"]
+    ) as owner:
         exists = owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
         verb = "ALTER" if exists else "CREATE"
         statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}")

@@ -84,7 +84,9 @@ def _database_hosts(inputs: NodeInputs) -> tuple[Peer, ...]:
     if "database_service" in config["services_to_install"]:
         return (Peer(name=inputs.name, address=config["manager"]["private_ip"]),)
     host = config["postgresql_client"]["host"]
-    return tuple(Peer(name=name, address=name) for name in ([host] if isinstance(host, str) else host))
+    return tuple(
+        Peer(name=name, address=name) for name in ([host] if isinstance(host, str) else host)
+    )
 
 
 def _owner(client: Document) -> DatabaseOwner | None:

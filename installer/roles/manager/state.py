@@ -162,7 +162,9 @@ def _services(manager: ManagerSettings) -> NodeState:
             Unit(
                 name=NGINX,
                 restart_on=(f"{_UNIT_FOLDER}/{NGINX}.d/10-cloudify.conf",),
-                reload_on=tuple(file.path for file in web if not file.path.endswith("10-cloudify.conf")),
+                reload_on=tuple(
+                    file.path for file in web if not file.path.endswith("10-cloudify.conf")
+                ),
             ),
         ),
     )

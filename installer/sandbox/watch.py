@@ -1,0 +1,34 @@
+"""The process that heals one fault after a while. Run as a module: NAME NUMBER SECONDS."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import installer
+from installer.sandbox.process import ProcessId, start_detached
+from installer.sandbox.record import sandbox_dir
+
+
+def start_watcher(name: str, number: int, after_s: float) -> ProcessId:
+    """Start the process that will heal this fault; it outlives us, and `down` ends it."""
+    code = Path(installer.__file__).parent.parent  # a checkout need not be installed
+    return start_detached(
+        [sys.executable, "-m", "installer.sandbox.watch", name, str(number), str(after_s)],
+        log=sandbox_dir(name) / "watch.log",
+        environment={**os.environ, "PYTHONPATH": str(code)},
+    )
+
+
+def main() -> None:
+    """Wait for the given time, then heal the fault."""
+    # imported here: `faults` starts watchers, so it imports this module
+    from installer.sandbox.faults import heal_fault
+
+    name, number, after_s = sys.argv[1:]
+    time.sleep(float(after_s))  # time itself is what is waited for
+    heal_fault(name, int(number))
+
+
+if __name__ == "__main__":
+    main()

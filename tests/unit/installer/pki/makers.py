@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,7 +19,7 @@ class Made:
     """A certificate that can issue others, as the maker sees it."""
 
     certificate: x509.Certificate
-    key: object
+    key: Any
 
     @property
     def pem(self) -> bytes:
@@ -26,11 +27,12 @@ class Made:
 
     def key_pem(self, password: bytes | None = None) -> bytes:
         encryption = serialization.BestAvailableEncryption(password) if password else None
-        return self.key.private_bytes(
+        pem: bytes = self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             encryption or serialization.NoEncryption(),
         )
+        return pem
 
 
 @dataclass(kw_only=True)
@@ -46,8 +48,7 @@ class Recipe:
     usages: tuple[x509.ObjectIdentifier, ...] = (SERVER, CLIENT)
     key_usage: bool = True
     signs: bool = True
-    key: object = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    hash: hashes.HashAlgorithm = field(default_factory=hashes.SHA256)
+    key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
 
 
@@ -76,7 +77,7 @@ def make(recipe: Recipe, issuer: Made | None) -> Made:
     )
     for extension, critical in _extensions(recipe, public, signer.public_key()):
         builder = builder.add_extension(extension, critical=critical)
-    return Made(certificate=builder.sign(signer, recipe.hash), key=recipe.key)
+    return Made(certificate=builder.sign(signer, hashes.SHA256()), key=recipe.key)
 
 
 def _extensions(recipe: Recipe, public, issuer_public):

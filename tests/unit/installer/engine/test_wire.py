@@ -1,0 +1,125 @@
+"""A request reaches the node whatever it holds, and an answer comes back or a problem tells why."""
+
+import subprocess
+
+import pytest
+
+from installer.engine.wire import EXIT, MARK, command, read_reply, request_text
+from installer.errors import Problem
+from tests.unit.installer.engine.shell import Shell
+
+
+def ask(script, secrets=None):
+    request = {"script": script, "secrets": secrets or {}, "timeout_s": 20}
+    line = command(limit_s=30, sudo=False)
+    return read_reply("node", *Shell().execute(line, request_text("script", request), 30))
+
+
+def test_a_request_may_be_longer_than_a_command_line():
+    """128 KiB is the kernel's limit for one argument."""
+    text = "x" * 1_000_000
+
+    assert ask(f"printf %s '{text}' | wc -c")["stdout"].strip() == "1000000"
+
+
+def test_the_command_line_is_the_same_for_every_request():
+    """So nothing of a request can be seen by `ps` or in a debug log."""
+    told = ask(
+        "for p in $PPID $$; do tr '\\0' ' ' < /proc/$p/cmdline; done; : harmless",
+        {"PASSWORD": "only-by-stdin"},
+    )
+
+    assert "exec(zlib" in told["stdout"]
+    assert "only-by-stdin" not in told["stdout"]
+    assert "harmless" not in told["stdout"]
+
+
+def test_output_of_any_encoding_arrives():
+    assert ask("printf 'a\\377b\\000c'")["stdout"] == "a\ufffdb\0c"
+
+
+def test_a_script_cannot_swallow_its_own_text():
+    assert ask("cat; echo after")["stdout"] == "after\n"
+
+
+def test_the_noise_of_a_login_shell_is_ignored():
+    noise = ["Welcome!", ""]
+    line = command(limit_s=30, sudo=False)
+    out, err = Shell().execute(line, request_text("script", _nothing()), 30)
+
+    assert read_reply("node", noise + out + noise, err + noise)["code"] == 0
+
+
+def _nothing():
+    return {"script": ":", "secrets": {}, "timeout_s": 5}
+
+
+def test_a_host_without_python_is_told_so(tmp_path):
+    done = subprocess.run(
+        ["/bin/sh", "-c", command(limit_s=5, sudo=False)],
+        env={"PATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+    problem = read_reply("db-1", done.stdout.splitlines(), done.stderr.splitlines())
+
+    assert "python3 is missing" in problem.what
+    assert "python3-minimal" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "what"),
+    [
+        ([], [], "the connection ended"),
+        ([f"{EXIT}1"], ["sudo: a password is required"], "sudo wants a password"),
+        ([f"{EXIT}127"], ["sh: 1: sudo: not found"], "sudo is missing"),
+        ([f"{EXIT}142"], ["Alarm clock"], "did not end within its time"),
+        ([f"{EXIT}3"], [], "exit 3"),
+    ],
+)
+def test_no_answer_is_a_problem_with_its_cause(stdout, stderr, what):
+    problem = read_reply("db-1", stdout, stderr)
+
+    assert problem.where == "db-1"
+    assert what in problem.what
+
+
+def test_a_shell_line_never_fails_by_itself():
+    """pyinfra searches the output of a failed command for sudo's prompt and asks the terminal."""
+    done = subprocess.run(
+        ["sh", "-c", command(limit_s=5, sudo=False)], input=b"no program\n", capture_output=True
+    )
+
+    assert done.returncode == 0
+
+
+def test_a_program_that_fails_unexpectedly_is_a_problem():
+    line = command(limit_s=30, sudo=False)
+
+    told = read_reply("db-1", *Shell().execute(line, request_text("script", {}), 30))
+
+    assert isinstance(told, Problem)
+    assert "KeyError" in told.what
+
+
+def test_a_hung_program_is_ended_by_the_node_itself():
+    line = command(limit_s=1, sudo=False)
+    hung = {"script": "sleep 30", "secrets": {}, "timeout_s": 30}
+
+    told = read_reply("db-1", *Shell().execute(line, request_text("script", hung), 10))
+
+    assert "did not end within its time" in told.what
+
+
+def test_the_mark_stands_alone_on_its_line():
+    """Output without a final newline before it must not hide the answer."""
+    out, _ = Shell().execute(
+        f"printf partial; {command(limit_s=5, sudo=False)}",
+        request_text("script", _nothing()),
+        10,
+    )
+
+    assert out[0] == "partial"
+    assert out[1].startswith(MARK)

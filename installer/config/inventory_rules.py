@@ -201,6 +201,15 @@ def setting_findings(document: Document) -> Iterator[Finding]:
         yield Finding(("settings", "rabbitmq", "cluster_members"), what, remedy)
 
 
+def external_certificate_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when clients could not verify the certificate that managers show them."""
+    ssl = document["settings"].get("ssl_inputs", {})
+    if ssl.get("external_cert_path") and not ssl.get("external_ca_cert_path"):
+        path = ("settings", "ssl_inputs", "external_ca_cert_path")
+        what = "an external certificate is given without its CA"
+        yield Finding(path, what, "add the file with the CA's certificate, to check it with")
+
+
 def setting_password_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding for each password among the settings that others know or can guess."""
     for path, what, remedy in password_findings(document["settings"]):
@@ -226,5 +235,6 @@ INVENTORY_RULES: RuleTable = {
     load_balancer_findings: ("nodes", "load_balancer"),
     virtual_ip_findings: ("nodes", "load_balancer"),
     setting_findings: ("settings",),
+    external_certificate_findings: ("settings",),
     setting_password_findings: ("settings",),
 }

@@ -14,6 +14,15 @@ _DATABASE_CA: KeyPath = ("postgresql_server", "ca_path")
 _CLUSTER: KeyPath = ("postgresql_server", "cluster")
 
 
+# the certificate with which each service meets others: all of a node's are brought, or none
+SERVICE_CERTIFICATES: Mapping[str, KeyPath] = {
+    "database": ("postgresql_server", "cert_path"),
+    "queue": ("rabbitmq", "cert_path"),
+    "manager": ("ssl_inputs", "internal_cert_path"),
+    "loadbalancer": ("loadbalancer", "cert_path"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateUse:
     """A certificate, its key and its CA by their keys in config.yaml, and what it is to serve."""
@@ -29,6 +38,23 @@ class CertificateUse:
     def paths(self) -> tuple[KeyPath, KeyPath, KeyPath]:
         """Return the keys of the three files."""
         return self.certificate, self.key, self.ca
+
+
+def brings_certificates(document: Document) -> bool:
+    """Return whether config.yaml names certificates for the node's services; else we make them."""
+    return any(
+        has(document, service) and value_at(document, path)
+        for service, path in SERVICE_CERTIFICATES.items()
+    )
+
+
+def lacking_certificate_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each service without a certificate beside one that has its own."""
+    if brings_certificates(document):
+        for service, path in SERVICE_CERTIFICATES.items():
+            if has(document, service) and not value_at(document, path):
+                what = "this service has no certificate, but others of this node have"
+                yield Finding(path, what, "give each service its certificate, or none of them")
 
 
 def certificate_findings(document: Document, read: Reader) -> Iterator[Finding]:

@@ -28,8 +28,6 @@ _DERIVED: tuple[tuple[KeyPath, str], ...] = (
     (("postgresql_server", "key_path"), "see `certificates`"),
     (("postgresql_server", "ca_path"), "see `certificates`"),
     (("ssl_inputs", "ca_cert_path"), "see `certificates`"),
-    (("ssl_inputs", "ca_key_path"), "the CA's key stays on this machine, see `certificates`"),
-    (("ssl_inputs", "external_ca_key_path"), "a CA's key is never copied to a node"),
     (("ssl_inputs", "internal_cert_path"), "see `certificates`"),
     (("ssl_inputs", "internal_key_path"), "see `certificates`"),
     (("rabbitmq", "nodename"), "write the node's `name`"),

@@ -22,7 +22,12 @@ def _environment() -> Environment:
         autoescape=False,  # noqa: S701 - configuration files, not pages
     )
     environment.filters["json"] = json.dumps
+    environment.filters["literal"] = _sql_literal
     return environment
+
+
+def _sql_literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def render(name: str, **values: object) -> bytes:

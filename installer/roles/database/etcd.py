@@ -1,0 +1,95 @@
+"""The etcd stage: one member, TLS with certificates on every link, users and a role."""
+
+from installer.roles.database.model import DatabaseSettings, KeyPair
+from installer.roles.database.probe import probe
+from installer.secrets import Secret
+from installer.state import Directory, Gate, ManagedFile, NodeState, Stage, Step, Unit
+from installer.templates import render
+
+UNIT = "etcd.service"
+UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+CONFIG = "/etc/etcd/etcd.yml"
+TLS_FOLDER = "/etc/etcd/tls"
+_USER = "etcd"
+
+
+def etcd_stage(db: DatabaseSettings) -> Stage:
+    """Return the stage that brings up this member and, with a quorum, demands passwords."""
+    return Stage(
+        name="etcd",
+        state=_member(db),
+        gate=Gate(
+            name="etcd has quorum",
+            check=probe("etcd", "health", db.me.address, db.quorum, *_addresses(db)),
+            timeout_s=180,  # ten hosts that start on two cores need most of it
+            units=(UNIT,),
+            needs_peers=len(db.members) > 1,
+        ),
+        steps=_authentication(db),
+    )
+
+
+def etcd_unit() -> ManagedFile:
+    """Return the unit; it waits for its configuration, so the package's start is none."""
+    return ManagedFile(
+        path=UNIT_PATH, content=render("database/etcd.service.j2"), before_packages=True
+    )
+
+
+def pair_files(
+    folder: str, name: str, pair: KeyPair, owner: str
+) -> tuple[ManagedFile, ManagedFile]:
+    """Return a certificate and its key, which only the service reads."""
+    return (
+        ManagedFile(path=f"{folder}/{name}.crt", content=pair.certificate),
+        ManagedFile(
+            path=f"{folder}/{name}.key", content=pair.key, owner=owner, mode=0o400, secret=True
+        ),
+    )
+
+
+def _member(db: DatabaseSettings) -> NodeState:
+    config = ManagedFile(
+        path=CONFIG,
+        content=render("database/etcd.yml.j2", db=db, tls=TLS_FOLDER),
+        owner=_USER,
+        mode=0o400,  # it names the cluster's secret token
+        secret=True,
+    )
+    ca = ManagedFile(path=f"{TLS_FOLDER}/ca.crt", content=db.certificates.ca)
+    # etcd reads certificate and key anew for each connection, the CA only when it starts
+    unit = Unit(name=UNIT, restart_on=(config.path, ca.path, UNIT_PATH), one_at_a_time=True)
+    return NodeState(
+        directories=(
+            Directory(path="/etc/etcd", owner="root", group=_USER, mode=0o750),
+            Directory(path=TLS_FOLDER, owner="root", group=_USER, mode=0o750),
+        ),
+        files=(config, ca, *pair_files(TLS_FOLDER, "node", db.certificates.node, _USER)),
+        units=(unit,),
+    )
+
+
+def _authentication(db: DatabaseSettings) -> tuple[Step, ...]:
+    secrets = _passwords(db)
+    if secrets is None:  # alone: the certificate is what etcd demands
+        return ()
+    return (
+        Step(
+            name="Demand passwords of etcd's users",
+            guard=probe("etcd", "authenticated", db.me.address),
+            script=probe("etcd", "enable", db.me.address),
+            secrets=secrets,
+            once=True,
+        ),
+    )
+
+
+def _passwords(db: DatabaseSettings) -> dict[str, Secret] | None:
+    root, patroni = db.passwords.etcd_root, db.passwords.etcd_patroni
+    if root is None or patroni is None:
+        return None
+    return {"ETCD_ROOT_PASSWORD": root, "ETCD_PATRONI_PASSWORD": patroni}
+
+
+def _addresses(db: DatabaseSettings) -> tuple[str, ...]:
+    return tuple(peer.address for peer in db.peers)

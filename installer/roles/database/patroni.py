@@ -1,0 +1,127 @@
+"""The Patroni stage: PostgreSQL under Patroni, its users and the managers' database."""
+
+import json
+
+from installer.roles.database.access import hba_lines
+from installer.roles.database.cluster_config import cluster_config
+from installer.roles.database.etcd import pair_files
+from installer.roles.database.model import DatabaseSettings
+from installer.roles.database.probe import probe
+from installer.roles.database.sql import ask
+from installer.roles.database.tuning import SOCKET_FOLDER, TLS_FOLDER
+from installer.roles.database.users import application_step, users_steps
+from installer.secrets import Secret
+from installer.state import Directory, Gate, ManagedFile, NodeState, Stage, Step, Unit
+from installer.templates import render
+
+UNIT = "patroni.service"
+UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+CONFIG = "/etc/patroni/config.yml"
+_USER = "postgres"
+# Patroni logs in with these; the superuser's is for psql, etcd's root is for nobody here
+_CERTIFICATE_USERS = ("patroni", "replicator", "postgres")
+
+
+def patroni_stage(db: DatabaseSettings) -> Stage:
+    """Return the stage that brings up this member, and with all of them users and database."""
+    return Stage(
+        name="patroni",
+        state=_member(db),
+        gate=_cluster_gate(db),
+        steps=(
+            _config_step(db),
+            *users_steps(db),
+            *((application_step(db, db.application),) if db.application else ()),
+            _settings_step(db),
+        ),
+    )
+
+
+def patroni_unit(db: DatabaseSettings) -> ManagedFile:
+    """Return the unit; it waits for its configuration, so the package's start is none."""
+    return ManagedFile(
+        path=UNIT_PATH,
+        content=render("database/patroni.service.j2", db=db, config=CONFIG),
+        before_packages=True,
+    )
+
+
+def _member(db: DatabaseSettings) -> NodeState:
+    config = ManagedFile(
+        path=CONFIG,
+        content=render(
+            "database/config.yml.j2",
+            db=db,
+            tls=TLS_FOLDER,
+            sockets=SOCKET_FOLDER,
+            hba=hba_lines(db),
+            dynamic=cluster_config(db),
+        ),
+        owner=_USER,
+        mode=0o400,  # it holds the passwords
+        secret=True,
+    )
+    tls = (
+        ManagedFile(path=f"{TLS_FOLDER}/ca.crt", content=db.certificates.ca),
+        *pair_files(TLS_FOLDER, "node", db.certificates.node, _USER),
+        *(
+            file
+            for user in _CERTIFICATE_USERS
+            if user in db.certificates.users
+            for file in pair_files(TLS_FOLDER, f"client-{user}", db.certificates.users[user], _USER)
+        ),
+    )
+    unit = Unit(
+        name=UNIT,
+        restart_on=(UNIT_PATH,),
+        reload_on=(config.path, *(file.path for file in tls)),
+        one_at_a_time=True,
+    )
+    return NodeState(
+        directories=(
+            Directory(path="/etc/patroni", owner="root", group=_USER, mode=0o750),
+            Directory(path=TLS_FOLDER, owner="root", group=_USER, mode=0o750),
+        ),
+        files=(config, *tls),
+        units=(unit,),
+    )
+
+
+def _cluster_gate(db: DatabaseSettings) -> Gate:
+    synchronous = "synchronous" if db.wants_synchronous_standby else "any"
+    wanted = (len(db.members), db.release.replica_state, synchronous)
+    peers = (peer.address for peer in db.peers)
+    return Gate(
+        name="one leader runs and every replica follows it",
+        check=probe("patroni", "cluster", db.me.address, *wanted, *peers),
+        timeout_s=300,  # replicas copy the primary's data first
+        units=(UNIT, "etcd.service"),
+        needs_peers=len(db.members) > 1,
+    )
+
+
+def _config_step(db: DatabaseSettings) -> Step:
+    return Step(
+        name="Change the configuration that all members share",
+        guard=probe("patroni", "holds", db.me.address),
+        script=probe("patroni", "change", db.me.address, db.rest_user),
+        secrets={"PATRONI_CONFIG": Secret(json.dumps(cluster_config(db))), **_rest_password(db)},
+        once=True,
+    )
+
+
+def _settings_step(db: DatabaseSettings) -> Step:
+    """Return the step that restarts PostgreSQL where a parameter needs that."""
+    restart = probe("patroni", "restart", db.me.address, db.rest_user, db.me.name)
+    holds = ask(db, "parameters_hold", own=db.node_parameters, shared=db.cluster_parameters)
+    return Step(
+        name="Bring PostgreSQL's parameters into force",
+        guard=holds,
+        script=f"holds() {{\n{holds}}}\nuntil holds; do\n{restart}sleep 0.5\ndone\n",
+        secrets=_rest_password(db),
+        timeout_s=180,
+    )
+
+
+def _rest_password(db: DatabaseSettings) -> dict[str, Secret]:
+    return {"PATRONI_REST_PASSWORD": db.passwords.rest} if db.passwords.rest else {}

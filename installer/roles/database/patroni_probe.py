@@ -1,0 +1,188 @@
+"""Ask and set up this node's Patroni; sent to the node as text, standard library only.
+
+usage: patroni_probe.py cluster HOST MEMBERS REPLICA-STATE SYNCHRONOUS PEER…
+       patroni_probe.py holds HOST
+       patroni_probe.py change HOST USER
+       patroni_probe.py restart HOST USER NAME
+The wanted part of the cluster's configuration is JSON in the environment variable PATRONI_CONFIG,
+the password of the REST interface in PATRONI_REST_PASSWORD.
+"""
+
+import base64
+import http.client
+import json
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+PORT = 8008
+TLS = "/etc/patroni/tls"
+DEFERRED = 75  # EX_TEMPFAIL: too few members answer
+_ANSWER_S = 10.0
+_REACH_S = 1.0
+_RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
+_SYNCHRONOUS = ("sync_standby", "quorum_standby")
+
+
+class Refusal(Exception):
+    """Patroni answered with something else than success."""
+
+
+class Patroni:
+    """The REST interface of one member; a new connection for each request, as it closes them."""
+
+    def __init__(self, host: str, user: str = "") -> None:
+        self._host = host
+        self._context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
+        self._context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
+        login = f"{user}:{os.environ.get('PATRONI_REST_PASSWORD', '')}".encode()
+        self._headers = {"Authorization": "Basic " + base64.b64encode(login).decode()}
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return a decoded reply, whatever its status: it tells a member's health."""
+        return dict(json.loads(self._ask("GET", path)[1]))
+
+    def change(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        """Make a change; raises Refusal with Patroni's words."""
+        status, said = self._ask(method, path, json.dumps(body))
+        if status not in (http.client.OK, http.client.ACCEPTED):
+            raise Refusal(f"{method} {path}: {status} {said.decode(errors='replace')[:200]}")
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPSConnection(
+            self._host,
+            PORT,
+            context=self._context,
+            timeout=_ANSWER_S if method == "GET" else _RESTART_S,
+        )
+        try:
+            connection.request(method, path, body, self._headers)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+
+def cluster_problems(
+    members: Sequence[Mapping[str, Any]], count: int, replica_state: str, *, synchronous: bool
+) -> list[str]:
+    """Return what the cluster lacks, as its members tell it."""
+    leaders = [m["name"] for m in members if m["role"] == "leader" and m["state"] == "running"]
+    replicas = [m for m in members if m["role"] != "leader"]
+    following = [m for m in replicas if m["state"] in (replica_state, "streaming")]
+    problems = [] if len(leaders) == 1 else [f"{len(leaders)} leaders run"]
+    problems += [f"{m['name']} is {m['state']}" for m in replicas if m not in following]
+    if len(members) < count:
+        problems.append(f"{count - len(members)} of {count} members are missing")
+    if synchronous and not any(m["role"] in _SYNCHRONOUS for m in following):
+        problems.append("no replica is synchronous")
+    return problems
+
+
+def check_cluster(host: str, wanted: Sequence[str], peers: Sequence[str]) -> int:
+    """Print how the cluster is; return 0, 1, or DEFERRED while other members do not answer."""
+    count, replica_state, synchronous = wanted
+    try:
+        members = Patroni(host).get("/cluster")["members"]
+        problems = cluster_problems(
+            members, int(count), replica_state, synchronous=synchronous == "synchronous"
+        )
+    except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+        problems = [f"Patroni does not answer on {host}: {error}"]
+    if not problems:
+        print(f"one leader, {int(count) - 1} replicas follow it")  # noqa: T201
+        return 0
+    away = [peer for peer in peers if not _reaches(peer)]
+    problems += [f"{peer} is not reached" for peer in away]
+    print("; ".join(problems))  # noqa: T201
+    return DEFERRED if away else 1
+
+
+def patch(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to merge into the configuration so that it says what is wanted.
+
+    What is wanted of nobody stays, such as a pause; parameters of PostgreSQL go.
+    """
+    changed: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if isinstance(value, Mapping):
+            now = actual.get(key)
+            below = patch(now if isinstance(now, Mapping) else {}, value)
+            if below:
+                changed[key] = below
+        elif actual.get(key) != value:
+            changed[key] = value
+    now, then = (_parameters(side) for side in (actual, wanted))
+    dropped = {name: None for name in now if name not in then}
+    if dropped and then:
+        postgresql = changed.setdefault("postgresql", {})
+        postgresql["parameters"] = dropped | postgresql.get("parameters", {})
+    return changed
+
+
+def _parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    postgresql = config.get("postgresql")
+    return postgresql.get("parameters") or {} if isinstance(postgresql, Mapping) else {}
+
+
+def _wanted() -> dict[str, Any]:
+    return dict(json.loads(os.environ["PATRONI_CONFIG"]))
+
+
+def check_config(host: str) -> int:
+    """Return 0 when the cluster's configuration says what is wanted."""
+    difference = patch(Patroni(host).get("/config"), _wanted())
+    if difference:
+        print(f"differs: {json.dumps(difference)}")  # noqa: T201
+    return 1 if difference else 0
+
+
+def change_config(host: str, user: str) -> int:
+    """Make the cluster's configuration say what is wanted."""
+    patroni = Patroni(host, user)
+    patroni.change("PATCH", "/config", patch(patroni.get("/config"), _wanted()))
+    return 0
+
+
+def restart_if_marked(host: str, user: str, name: str) -> int:
+    """Restart PostgreSQL if Patroni marked it, the leader's after those of all replicas."""
+    patroni = Patroni(host, user)
+    members = {m["name"]: m for m in patroni.get("/cluster")["members"]}
+    waiting = [member for member, told in members.items() if told.get("pending_restart")]
+    if name in waiting and (members[name]["role"] != "leader" or waiting == [name]):
+        patroni.change("POST", "/restart", {"restart_pending": True})
+    return 0
+
+
+def _reaches(host: str) -> bool:
+    try:
+        socket.create_connection((host, PORT), _REACH_S).close()
+    except OSError:
+        return False
+    return True
+
+
+_ACTIONS: dict[str, Callable[..., int]] = {
+    "holds": check_config,
+    "change": change_config,
+    "restart": restart_if_marked,
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run what the command line names."""
+    action, host, *rest = words
+    if action == "cluster":
+        return check_cluster(host, rest[:3], rest[3:])
+    try:
+        return _ACTIONS[action](host, *rest)
+    except (OSError, ValueError, KeyError, http.client.HTTPException, Refusal) as error:
+        print(f"{type(error).__name__}: {error}")  # noqa: T201
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
     from typing import Any
 
-BUNDLE = "/etc/apt/sources.list.d/cfy_manager.sources"  # the offline bundle's, when it came
+BUNDLE = "/var/lib/cfy_manager/apt/apt.conf"  # makes the offline bundle the only source
 
 _LOCK_S = 300
 _LISTS = "/var/lib/apt/lists"
@@ -31,11 +31,7 @@ _UNCLEAN = tuple(
     )
 )
 _DPKG = ("--force-confdef", "--force-confold", "--force-unsafe-io")
-_ONLY_BUNDLE = (
-    f"-oDir::Etc::sourcelist={BUNDLE}",
-    "-oDir::Etc::sourceparts=/dev/null",
-    "-oAPT::Get::List-Cleanup=false",
-)
+_ONLY_BUNDLE = ("-c", BUNDLE)
 _QUIET = {"NEEDRESTART_SUSPEND": "1", "APT_LISTCHANGES_FRONTEND": "none"}
 
 
@@ -106,8 +102,8 @@ def _install(packages: list[str], timeout_s: float) -> None:
         _run(["dpkg", "--configure", "-a", *_DPKG], deadline)
     if os.path.exists(BUNDLE):
         # Sources that cannot be reached would be waited for; the bundle is whole by itself.
-        _run(["apt-get", "update", *_ONLY_BUNDLE], deadline)
-        done = _apt_install([*_ONLY_BUNDLE, *packages], deadline)
+        _run(["apt-get", *_ONLY_BUNDLE, "update"], deadline)
+        done = _apt_install(packages, deadline, source=_ONLY_BUNDLE)
         if done["code"] == 0:
             return
     if _lists_are_stale():
@@ -120,7 +116,9 @@ def _install(packages: list[str], timeout_s: float) -> None:
         raise Failure("apt-get install", last_lines(done, 20), "repair the host's apt, run again")
 
 
-def _apt_install(words: list[str], deadline: float) -> dict[str, Any]:
+def _apt_install(
+    packages: list[str], deadline: float, source: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Install in one transaction; 3 % slower than `dpkg --install` of the same archives."""
     options = [
         "-y",
@@ -130,7 +128,7 @@ def _apt_install(words: list[str], deadline: float) -> dict[str, Any]:
         "-oDpkg::Use-Pty=0",
         *(f"-oDpkg::Options::={option}" for option in _DPKG),
     ]
-    command = ["apt-get", "install", *options, *words]
+    command = ["apt-get", *source, "install", *options, *packages]
     return run_command(command, timeout_s=deadline - time.monotonic(), variables=_QUIET)
 
 

@@ -48,6 +48,7 @@ class Recipe:
     usages: tuple[x509.ObjectIdentifier, ...] = (SERVER, CLIENT)
     key_usage: bool = True
     signs: bool = True
+    identified: bool = True
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
 
@@ -82,7 +83,8 @@ def make(recipe: Recipe, issuer: Made | None) -> Made:
 
 def _extensions(recipe: Recipe, public, issuer_public):
     yield x509.BasicConstraints(ca=recipe.is_ca, path_length=recipe.path_length), True
-    yield x509.SubjectKeyIdentifier.from_public_key(public), False
+    if recipe.identified:
+        yield x509.SubjectKeyIdentifier.from_public_key(public), False
     yield x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_public), False
     if recipe.key_usage:
         yield _key_usage(recipe), True

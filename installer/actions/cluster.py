@@ -10,7 +10,6 @@ from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
 from installer.expand import certificate_requests, expand, node_files
-from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
 from installer.state import Stage
@@ -23,11 +22,6 @@ class Cluster:
     inventory: Inventory
     inputs: dict[str, NodeInputs]
     bundle: Bundle | None
-
-    @property
-    def state_folder(self) -> Path:
-        """Return where the controller keeps journal, lock and logs of this cluster."""
-        return self.inventory.secrets_path.parent / f"{self.inventory.name}.runs"
 
     @property
     def address(self) -> str:
@@ -66,13 +60,16 @@ def target_of(node: Node) -> Target:
     )
 
 
-def open_cluster(inventory_path: Path, *, save: bool) -> Cluster:
-    """Return the cluster of an inventory; secrets and certificates that lack are made.
+def runs_folder(inventory: Inventory) -> Path:
+    """Return where the controller keeps journal, lock and logs of a cluster."""
+    return inventory.secrets_path.parent / f"{inventory.name}.runs"
+
+
+def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:
+    """Return an inventory's cluster; secrets and certificates that lack are made.
 
     Without `save` they are written nowhere: a plan changes nothing.
-    Raises ConfigError with every problem of the inventory.
     """
-    inventory = load_cluster(inventory_path)
     requests = certificate_requests(inventory)
     store = CertificateStore(inventory.certificates_path)
     if save:

@@ -199,7 +199,9 @@ def _web_files(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 
 def _rest_gate(manager: ManagerSettings) -> Gate:
     url = f"https://{_in_url(manager.private_ip)}:{manager.web.port}/api/v3.1/status"
+    units = " ".join((REST, SYNC, RECONCILER, NGINX) if manager.has_file_sync else (REST, NGINX))
     check = f"""\
+systemctl is-active --quiet {units} || {{ systemctl is-active {units}; exit 1; }}
 {_PYTHON} -I - <<'PROBE'
 import ssl, sys, urllib.error, urllib.request
 trusted = ssl.create_default_context(cafile="{TLS}/ca.crt")
@@ -213,10 +215,10 @@ except OSError as error:
 PROBE
 """
     return Gate(
-        name="the REST service answers over TLS and asks for a login",
+        name="the services run, and REST answers over TLS and asks for a login",
         check=check,
         timeout_s=90,
-        units=(REST, NGINX),
+        units=(REST, NGINX, SYNC),
     )
 
 

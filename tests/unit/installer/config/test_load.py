@@ -85,6 +85,14 @@ def test_what_is_left_out_has_its_default_at_any_depth(tmp_path):
     assert config["rabbitmq"]["nodename"] == "n-1"
 
 
+def test_members_have_defaults_too(tmp_path):
+    members = ALL_IN_ONE.replace("}", ", cluster_members: {n-1: {address: 10.0.0.1}}}")
+
+    config = load_config(write(tmp_path, members), {})
+
+    assert config["manager"]["cluster_members"]["n-1"]["public_address"] == ""
+
+
 def test_defaults_are_not_shared_between_documents(tmp_path):
     paths = write(tmp_path, ALL_IN_ONE)
     load_config(paths, {})["services_to_install"].clear()

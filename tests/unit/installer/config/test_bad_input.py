@@ -123,7 +123,7 @@ def validate(folder, sample, text):
 
 def places(errors, file):
     """Return line and key of each problem on the terminal."""
-    pattern = rf"^{re.escape(str(file))}(?::(\d+))?: (.*?): "
+    pattern = rf"^(?: *\d+\. )?{re.escape(str(file))}(?::(\d+))?: (.*?): "
     return [(int(line or 0), key) for line, key in re.findall(pattern, errors, re.M)]
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from installer.sandbox import lifecycle, record
+from installer.sandbox import record
 from installer.sandbox.enter import command_in, run_on
 from installer.sandbox.ssh import known_hosts, private_key
 
@@ -25,7 +25,7 @@ def sandbox(*words):
 def targets():
     sandbox("down", NAME)
     sandbox("up", "--name", NAME, "--hosts", "2")
-    folder = lifecycle.ssh_dir(NAME)
+    folder = record.ssh_dir(NAME)
     keys = [str(private_key(folder)), str(known_hosts(folder))]
     hosts = record.load(NAME).plan.hosts
     yield [[host.name, host.address, "root", 22, *keys] for host in hosts]

@@ -83,26 +83,19 @@ def ensure_secrets(path: Path) -> Secrets:
 
     Raises ConfigError when the file is readable by others or holds something else.
     """
-    secrets = provisional_secrets(path)
-    save_secrets(path, secrets)
-    return secrets
+    known = load_secrets(path)
+    made = {name: kind.make() for name, kind in SECRET_KINDS.items() if name not in known}
+    if made:
+        before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
+        lines = "".join(f"{name}: '{secret.reveal()}'\n" for name, secret in made.items())
+        _replace(path, before if before.endswith("\n") else before + "\n", lines)
+    return known | made
 
 
 def provisional_secrets(path: Path) -> Secrets:
     """Return the secrets of a cluster; what the file lacks is made, but written nowhere."""
     known = load_secrets(path)
     return known | {name: kind.make() for name, kind in SECRET_KINDS.items() if name not in known}
-
-
-def save_secrets(path: Path, secrets: Secrets) -> None:
-    """Add to the file those of the secrets that it lacks."""
-    known = load_secrets(path)
-    lines = [
-        f"{name}: '{secret.reveal()}'\n" for name, secret in secrets.items() if name not in known
-    ]
-    if lines:
-        before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
-        _replace(path, before if before.endswith("\n") else before + "\n", *lines)
 
 
 def load_secrets(path: Path) -> dict[str, Secret]:

@@ -66,10 +66,7 @@ def run_phases(
     """Run every phase once all it needs succeeded, side by side where the graph allows.
 
     After a failure nothing new starts; what is under way is finished, the rest is skipped.
-    Raises ValueError when two phases have one name.
     """
-    if len({phase.name for phase in phases}) != len(phases):
-        raise ValueError(f"two phases have one name: {[phase.name for phase in phases]}")
     results: dict[str, PhaseResult] = {}
     waiting = list(phases)
     running: dict[Future[PhaseResult], Phase] = {}

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from installer.errors import Problem
 from installer.events import Event, EventKind, Outcome
 from installer.phases import PhaseResult
 
@@ -139,7 +140,16 @@ def _line(event: Event) -> Text | None:
     node = event.node if event.kind is EventKind.NODE_FINISHED else event.text
     line = Text(f"{mark} {event.phase:<22} {node or '':<14}", style=style)
     line.append(f" {event.seconds or 0:6.1f} s  {event.outcome}", style=style)
+    if event.problems and event.kind is EventKind.NODE_FINISHED:
+        line.append("\n" + "\n".join(str(problem) for problem in event.problems))
     return line
+
+
+def print_problems(problems: Sequence[Problem]) -> None:
+    """Print every problem on standard error, numbered."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for number, problem in enumerate(problems, start=1):
+        console.print(Text(f"{number}. {problem}"))
 
 
 def print_timing(results: Sequence[PhaseResult]) -> None:

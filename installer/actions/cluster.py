@@ -1,18 +1,19 @@
 """Everything a cluster's run needs, read or made on the controller before any node is touched."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
-from installer.bundle.use import bundle_stage
+from installer.bundle.use import bundle_stages
 from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
 from installer.expand import certificate_requests, expand, node_files
+from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
-from installer.state import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,11 @@ class Cluster:
     inventory: Inventory
     inputs: dict[str, NodeInputs]
     bundle: Bundle | None
+
+    @property
+    def state_folder(self) -> Path:
+        """Return where the controller keeps journal, lock and logs of this cluster."""
+        return self.inventory.secrets_path.parent / f"{self.inventory.name}.runs"
 
     @property
     def address(self) -> str:
@@ -34,17 +40,13 @@ class Cluster:
         """Return the work on each node."""
         return [self._job(node) for node in self.inventory.nodes]
 
-    def _bundle_stages(self, node: Node) -> tuple[Stage, ...]:
-        roles = tuple(str(role) for role in node.roles)
-        return (bundle_stage(self.bundle, roles),) if self.bundle else ()
-
     def _job(self, node: Node) -> NodeJob:
         inputs = self.inputs[node.name]
         return NodeJob(
             target=target_of(node),
             inputs=inputs,
             files=node_files(inputs),
-            stages=self._bundle_stages(node),
+            stages=functools.partial(bundle_stages, self.bundle, node.roles),
         )
 
 
@@ -60,16 +62,13 @@ def target_of(node: Node) -> Target:
     )
 
 
-def runs_folder(inventory: Inventory) -> Path:
-    """Return where the controller keeps journal, lock and logs of a cluster."""
-    return inventory.secrets_path.parent / f"{inventory.name}.runs"
-
-
-def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:
-    """Return an inventory's cluster; secrets and certificates that lack are made.
+def open_cluster(inventory_path: Path, *, save: bool) -> Cluster:
+    """Return the cluster of an inventory; secrets and certificates that lack are made.
 
     Without `save` they are written nowhere: a plan changes nothing.
+    Raises ConfigError with every problem of the inventory.
     """
+    inventory = load_cluster(inventory_path)
     requests = certificate_requests(inventory)
     store = CertificateStore(inventory.certificates_path)
     if save:

@@ -30,19 +30,16 @@ def build_phases(
     roles: Sequence[RoleStages],
     run_stage: Callable[[str, StagesByNode], PhaseResult],
     *,
-    base: str = "",
     first: Sequence[Phase] = (),
 ) -> tuple[Phase, ...]:
     """Return the graph: stages of a role follow each other, `after` waits for whole roles.
 
-    Every role waits for the phases in `first` and for the role `base`.
+    Every role waits for the phases in `first`.
     """
     last = {kit.role: kit.phases()[-1][0] for kit in roles}
     phases = list(first)
     for kit in roles:
         previous = tuple(phase.name for phase in first)
-        if base in last and kit.role != base:
-            previous = (last[base],)
         for name, stages in kit.phases():
             after = next(iter(stages.values())).after
             phases.append(

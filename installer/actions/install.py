@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.rollout import RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
 from installer.events import Event, Listener
-from installer.expand.check import load_cluster
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
@@ -34,17 +33,17 @@ class Installed:
 
 def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -> Installed:
     """Bring every node of an inventory to its state; a second call changes nothing."""
-    inventory = load_cluster(inventory_path)
-    folder = runs_folder(inventory)
+    cluster = open_cluster(inventory_path, save=True)
+    folder = cluster.state_folder
     with (
-        hold_lock(folder / "lock", "cluster install"),  # first: two runs must not make secrets
+        hold_lock(folder / "lock", "cluster install"),
         logged_to(folder, "install") as log_path,
         journaled(folder / "journal.jsonl", report) as notify,
+        survey(cluster.jobs()) as seen,
     ):
-        cluster = open_cluster(inventory, save=True)
-        with survey(cluster.jobs()) as seen:
-            results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
-            commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
+        results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
+        nodes = cluster.inventory.nodes
+        commands = {node.name: seen.engine.session(node.name).commands for node in nodes}
     return Installed(cluster=cluster, results=results, commands=commands, log_path=log_path)
 
 

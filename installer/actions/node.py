@@ -1,7 +1,9 @@
 """Install one node by itself, from its config.yaml, through the same stages as a cluster's."""
 
+import functools
+import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,11 @@ from installer.actions.install import journaled
 from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
-from installer.bundle.use import bundle_stage
+from installer.bundle.use import bundle_stages
 from installer.config.check import load_config
 from installer.config.model import Document, NodeInputs
 from installer.engine.target import Target
 from installer.events import Outcome
-from installer.expand.local import local_node
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.report import Report
@@ -47,22 +48,21 @@ def install_node(
     paths: Sequence[Path], overrides: Mapping[str, Any], options: RunOptions, report: Report
 ) -> NodeInstalled:
     """Bring this host to the state that its config.yaml describes; again changes nothing."""
-    config = load_config(paths, overrides)
+    inputs = node_inputs(load_config(paths, overrides))
     with (
         hold_lock(STATE / "lock", "install"),
         logged_to(LOGS, "install") as log_path,
         journaled(STATE / "journal.jsonl", report) as notify,
+        survey([local_job(inputs)]) as seen,
     ):
-        node = local_node(config, STATE)
-        job = replace(local_job(node.inputs), files=node.files)
-        with survey([job]) as seen:
-            results = roll_out(seen, options, notify)
-    return NodeInstalled(config=node.inputs.config, results=results, log_path=log_path)
+        results = roll_out(seen, options, notify)
+    return NodeInstalled(config=inputs.config, results=results, log_path=log_path)
 
 
 def node_inputs(config: Document) -> NodeInputs:
-    """Return this host's inputs: its configuration with what was made for it, and its disk."""
-    return local_node(config, STATE).inputs
+    """Return this host's inputs: its configuration, and its own disk to read from."""
+    name = config["manager"]["hostname"] or socket.gethostname()
+    return NodeInputs(name=name, config=config, read=lambda path: Path(path).read_bytes())
 
 
 def local_job(inputs: NodeInputs) -> NodeJob:
@@ -74,5 +74,5 @@ def local_job(inputs: NodeInputs) -> NodeJob:
     return NodeJob(
         target=Target(name=inputs.name),
         inputs=inputs,
-        stages=(bundle_stage(bundle, roles, path),) if bundle else (),
+        stages=functools.partial(bundle_stages, bundle, roles),
     )

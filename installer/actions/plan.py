@@ -5,11 +5,10 @@ from pathlib import Path
 from installer.actions.cluster import open_cluster
 from installer.actions.rollout import survey
 from installer.engine.difference import Difference
-from installer.expand.check import load_cluster
 
 
 def plan_cluster(inventory_path: Path, *, with_content: bool = False) -> dict[str, Difference]:
     """Return what differs on each node of an inventory; nothing is changed anywhere."""
-    cluster = open_cluster(load_cluster(inventory_path), save=False)
+    cluster = open_cluster(inventory_path, save=False)
     with survey(cluster.jobs(), with_content=with_content) as seen:
         return seen.differences()

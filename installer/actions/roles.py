@@ -23,8 +23,8 @@ def _database(inputs: NodeInputs, facts: NodeFacts) -> tuple[Stage, ...]:
     return database_stages(database_settings(inputs, facts))
 
 
-def _queue(inputs: NodeInputs, facts: NodeFacts) -> tuple[Stage, ...]:
-    return queue_stages(queue_settings(inputs, facts))
+def _queue(inputs: NodeInputs, _: NodeFacts) -> tuple[Stage, ...]:
+    return queue_stages(queue_settings(inputs))
 
 
 def _manager(inputs: NodeInputs, facts: NodeFacts) -> tuple[Stage, ...]:

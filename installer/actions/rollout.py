@@ -1,11 +1,10 @@
 """One run over nodes: connect, observe, compare, and apply as a graph of phases."""
 
-import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from installer.actions.graph import RoleStages, build_phases
@@ -20,7 +19,7 @@ from installer.engine.target import Target
 from installer.errors import NodeUnreachable, PhaseFailed
 from installer.events import Event, EventKind, Listener, Outcome
 from installer.phases import Phase, PhaseResult, run_phases, select_phases
-from installer.state import ManagedFile, NodeState, Stage, Step
+from installer.state import ManagedFile, NodeState, Stage
 
 NODE = "node"  # the pseudo role of what every node has
 T = TypeVar("T")
@@ -33,7 +32,7 @@ class NodeJob:
     target: Target
     inputs: NodeInputs
     files: tuple[ManagedFile, ...] = ()
-    stages: tuple[Stage, ...] = ()  # of NODE, before those of its roles
+    stages: Callable[[NodeFacts], Sequence[Stage]] = field(default=lambda _: ())  # of NODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,24 +80,12 @@ def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[S
 
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     """Return the stages by role, each named `role/stage`: the name of its phase."""
-    base = Stage(
-        name="base", state=NodeState(files=job.files), steps=(_host_name(job.inputs.name),)
-    )
-    roles = {NODE: (base, *job.stages), **role_stages(job.inputs, facts)}
+    base = Stage(name="base", state=NodeState(files=job.files))
+    roles = {NODE: (base, *job.stages(facts)), **role_stages(job.inputs, facts)}
     return {
         role: tuple(replace(stage, name=f"{role}/{stage.name}") for stage in stages)
         for role, stages in roles.items()
     }
-
-
-def _host_name(name: str) -> Step:
-    """Return the step that gives the host its name: brokers and managers are known by it."""
-    word = shlex.quote(name)
-    return Step(
-        name="Set the host name",
-        guard=f'[ "$(cat /etc/hostname)" = {word} ]',
-        script=f"hostnamectl set-hostname {word}",
-    )
 
 
 def _flat(roles: Mapping[str, Sequence[Stage]]) -> tuple[Stage, ...]:
@@ -130,9 +117,7 @@ def roll_out(
     run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
     runner = StageRunner(seen.engine, seen.observations, notify, run=run, alone=options.alone)
     phases = select_phases(
-        build_phases(seen.roles(), runner, base=NODE, first=first),
-        only=options.only,
-        skip=options.skip,
+        build_phases(seen.roles(), runner, first=first), only=options.only, skip=options.skip
     )
     names = tuple(phase.name for phase in phases)
     notify(Event(kind=EventKind.RUN_STARTED, run=run, text=options.title, phases=names))

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from installer.errors import InstallerError
-
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -25,10 +23,6 @@ def logged_to(folder: Path, command: str) -> Iterator[Path]:
     ours.addHandler(handler)
     try:
         yield path
-    except InstallerError as error:
-        error.add_note(f"Log: {path}")
-        error.add_note("Mend it and run the same command again; what is finished is quick.")
-        raise
     finally:
         ours.removeHandler(handler)
         handler.stream.close()

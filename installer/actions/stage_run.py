@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation, guard_key
@@ -12,8 +12,6 @@ from installer.errors import Problem
 from installer.events import Event, EventKind, Outcome
 from installer.phases import PhaseResult
 from installer.state import Stage
-
-_LINES = 8  # of a unit's journal; the log file has them all
 
 
 @dataclass(slots=True)
@@ -95,7 +93,7 @@ class StageRunner:
             self._tell(EventKind.NODE_NOTE, phase, session.name, text=f"wait until {name}")
             result = session.await_gate(work.stage.gate, alone=self._alone)
             if result.problem is not None:
-                work.problems.append(_with_journal(result.problem, result.journal))
+                work.problems.append(result.problem)
             elif result.deferred:
                 work.deferred = name
 
@@ -147,16 +145,6 @@ class StageRunner:
 
     def _tell(self, kind: EventKind, phase: str, node: str, *, text: str) -> None:
         self._notify(Event(kind=kind, run=self._run, phase=phase, node=node, text=text))
-
-
-def _with_journal(problem: Problem, journal: Mapping[str, str]) -> Problem:
-    """Return the problem with the last words of the units that it is about."""
-    words = [
-        f"      {line}"
-        for unit, text in journal.items()
-        for line in (f"the journal of {unit} ends with:", *text.strip().splitlines()[-_LINES:])
-    ]
-    return replace(problem, what="\n".join([problem.what, *words]))
 
 
 def _restart(unit: str, session: Session) -> None:

@@ -17,7 +17,7 @@ def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
     nodes = tuple(node for node, change in differences.items() if _installs(change))
     if not nodes:
         return ()
-    name = f"{NODE}/transfer"
+    name = f"{NODE}/bundle"
     return (Phase(name=name, nodes=nodes, work=lambda: _send(name, cluster, nodes)),)
 
 

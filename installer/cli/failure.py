@@ -21,7 +21,7 @@ def report_failure(error: BaseException) -> int:
             error.show()
             return error.exit_code
         case InstallerError():
-            _explain(error)
+            sys.stderr.write(f"{error}\n")
             return error.exit_code
         case KeyboardInterrupt() | click.Abort():
             sys.stderr.write("Interrupted. Run the same command again to go on.\n")
@@ -30,13 +30,3 @@ def report_failure(error: BaseException) -> int:
             logger.error("unexpected failure", exc_info=error)
             sys.stderr.write(f"Unexpected failure: {type(error).__name__}: {error}\n")
             return _UNEXPECTED
-
-
-def _explain(error: InstallerError) -> None:
-    """Print every problem, then what holds for all of them: the log, the way on."""
-    problems = dict.fromkeys(str(problem) for problem in error.problems)
-    single = len(problems) == 1
-    for number, problem in enumerate(problems, start=1):
-        sys.stderr.write(f"{problem}\n" if single else f"{number}. {problem}\n")
-    for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"{note}\n")

@@ -1,25 +1,18 @@
 """The commands `cfy_manager sandbox …`."""
 
-import json
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from installer.errors import PreflightError
-from installer.sandbox import capabilities, enter, faults, lifecycle, record, status
+from installer.sandbox import enter, lifecycle, record
 from installer.sandbox.derive import derive_inventory
 from installer.sandbox.disk import DEFAULT_SIZE_GB
 from installer.sandbox.image import SUITES
 from installer.sandbox.inventory import plan_of_inventory
 from installer.sandbox.plan import numbered_nodes, plan_hosts
-from installer.sandbox.record import FaultKind
 
-_CLOCK = "clock"  # offered so that asking for it tells why it cannot be
-_KINDS = [*(kind.value for kind in FaultKind), _CLOCK]
-_WORDS_AFTER_NAME = {FaultKind.CUT_PAIR: "HOST HOST", FaultKind.FREEZE: "HOST PROCESS"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -29,25 +22,6 @@ def _checked_name(_: click.Context, __: click.Parameter, name: str) -> str:
             "use up to 32 lower-case letters, digits and '-'", param_hint="NAME"
         )
     return name
-
-
-def _wish(kind: FaultKind, words: tuple[str, ...], details: dict[str, int | None]) -> faults.Wish:
-    """Return the fault that the words after its kind ask for."""
-    expected = _WORDS_AFTER_NAME.get(kind, "HOST")
-    if len(words) != len(expected.split()):
-        raise click.UsageError(f"{kind} wants: {expected}")
-    if kind is FaultKind.CUT_PAIR and words[0] == words[1]:
-        raise click.UsageError("cut-pair wants two different hosts")
-    if kind is FaultKind.FREEZE:
-        return faults.Wish(kind=kind, hosts=words[:1], detail=words[1])
-    if kind is FaultKind.FILL_DISK:
-        return faults.Wish(kind=kind, hosts=words, detail=str(details["free_mb"]))
-    if kind is FaultKind.SLOW:
-        if details["rate_kbit"] is None and details["delay_ms"] is None:
-            raise click.UsageError("slow wants --rate-kbit or --delay-ms")
-        discipline = faults.slow_link(details["rate_kbit"], details["delay_ms"])
-        return faults.Wish(kind=kind, hosts=words, detail=discipline)
-    return faults.Wish(kind=kind, hosts=words)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +57,7 @@ def up(name: str, hosts: int | None, inventory: Path | None, suite: str, disk_gb
     made = lifecycle.up(lifecycle.Wanted(name=name, plan=plan, suite=suite, disk_gb=disk_gb))
     for host in made.plan.hosts:
         click.echo(f"{host.name:<20} {host.address}")
-    config = record.ssh_dir(name) / "config"
+    config = lifecycle.ssh_dir(name) / "config"
     click.echo(f"\nNext: cfy_manager sandbox exec {name} -- ssh -F {config} {plan.hosts[0].name}")
 
 
@@ -137,79 +111,3 @@ def down(names: tuple[str, ...], everything: bool) -> None:
         raise click.UsageError("give the names of sandboxes, or --all")
     for name in record.recorded_names() if everything else names:
         lifecycle.down(name)
-
-
-@sandbox.command("status")
-@click.argument("names", nargs=-1, metavar="[NAME…]")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def show_status(names: tuple[str, ...], as_json: bool) -> None:
-    """Tell each host's address, state, process and faults; of all sandboxes by default.
-
-    \b
-    cfy_manager sandbox status demo
-    """
-    made = [record.load(name) for name in names or record.recorded_names()]
-    if as_json:
-        click.echo(json.dumps([status.as_document(each) for each in made], indent=1))
-        return
-    for each in made:
-        click.echo(f"sandbox {each.name} ({each.suite})\n{status.as_table(each)}\n")
-
-
-@sandbox.command()
-@click.argument("name", callback=_checked_name)
-@click.argument("kind", type=click.Choice(_KINDS), metavar="KIND")
-@click.argument("words", nargs=-1, required=True, metavar="HOST [HOST|PROCESS]")
-@click.option("--for", "for_s", type=click.FloatRange(min=0.1), help="Heal after these seconds.")
-@click.option("--free-mb", type=click.IntRange(min=0), default=0, help="fill-disk: leave this.")
-@click.option("--rate-kbit", type=click.IntRange(min=8), help="slow: kilobits per second.")
-@click.option("--delay-ms", type=click.IntRange(min=1), help="slow: for each packet and direction.")
-def fail(
-    name: str, kind: str, words: tuple[str, ...], for_s: float | None, **details: int | None
-) -> None:
-    """Break something, until it is healed.
-
-    \b
-    cfy_manager sandbox fail demo power-off db-1        no more power, no good-bye
-    cfy_manager sandbox fail demo stop db-1             a clean shutdown
-    cfy_manager sandbox fail demo cut db-1 --for 30     no network for 30 seconds
-    cfy_manager sandbox fail demo cut-pair db-1 db-2    these two do not hear each other
-    cfy_manager sandbox fail demo freeze db-1 patroni.service
-    cfy_manager sandbox fail demo fill-disk db-1 --free-mb 10
-    cfy_manager sandbox fail demo slow db-1 --rate-kbit 512
-    """
-    if kind == _CLOCK:
-        raise PreflightError(capabilities.clock_problem())
-    wish = replace(_wish(FaultKind(kind), words, details), heal_after_s=for_s)
-    click.echo(status.describe(faults.fail(name, wish)))
-
-
-@sandbox.command()
-@click.argument("name", callback=_checked_name)
-@click.argument("host", required=False)
-@click.option("--all", "everything", is_flag=True, help="Heal every host.")
-def heal(name: str, host: str | None, everything: bool) -> None:
-    """End the faults of a host, and boot it if it is off.
-
-    \b
-    cfy_manager sandbox heal demo db-1
-    cfy_manager sandbox heal demo --all
-    """
-    if everything == (host is not None):
-        raise click.UsageError("give either a host or --all")
-    for fault in faults.heal(name, host):
-        click.echo(f"healed: {status.describe(fault)}")
-
-
-@sandbox.command()
-@click.pass_context
-def check(context: click.Context) -> None:
-    """Tell what this machine lacks for a sandbox; exit code 4 if it lacks anything."""
-    for problem in capabilities.unavailable_faults():
-        click.echo(f"not possible here: {problem}", err=True)
-    missing = capabilities.missing_capabilities()
-    for problem in missing:
-        click.echo(str(problem))
-    if missing:
-        context.exit(PreflightError.exit_code)
-    click.echo("This machine can host the sandbox.")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from installer.config.certificates import certificate_findings
 from installer.config.complete import complete
 from installer.config.files import file_findings
 from installer.config.load import load_documents, with_overrides
@@ -16,35 +15,23 @@ from installer.config.shape import shape_findings
 from installer.config.source import Finding, Loaded, RuleTable
 from installer.errors import ConfigError, Problem
 
-
-def _certificate_findings(document: Document) -> Iterator[Finding]:
-    yield from certificate_findings(document, lambda path: Path(path).read_bytes())
-
-
-FILE_RULES: RuleTable = {
-    file_findings: (),
-    _certificate_findings: ("services_to_install", "manager"),
-}
 DEFAULT_CONFIG = Path("/etc/cloudify/config.yaml")
 
 
-def load_config(
-    paths: Sequence[Path], overrides: Document, *, check_files: bool = True
-) -> dict[str, Any]:
+def load_config(paths: Sequence[Path], overrides: Document) -> dict[str, Any]:
     """Return the configuration of this node: files merged left to right, defaults filled in.
 
-    Without `check_files` the certificates and other files that it names may be gone or expired,
-    as when a node is taken away. Raises ConfigError with every problem.
+    Raises ConfigError with every problem of the files.
     """
     loaded = with_overrides(load_documents(paths), overrides, "command line")
-    if problems := tuple(config_problems(loaded, check_files=check_files)):
+    if problems := tuple(config_problems(loaded)):
         raise ConfigError(*problems)
     return complete(loaded.document)
 
 
-def config_problems(loaded: Loaded, *, check_files: bool = True) -> Iterator[Problem]:
+def config_problems(loaded: Loaded) -> Iterator[Problem]:
     """Yield every problem of a config.yaml, in the order of its lines."""
-    rules = {**CONFIG_RULES, **(FILE_RULES if check_files else {})}
+    rules = {**CONFIG_RULES, file_findings: ()}
     findings = document_findings(loaded.document, config_schema(), rules, complete)
     yield from in_line_order(loaded, findings)
 

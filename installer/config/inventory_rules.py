@@ -28,6 +28,8 @@ _DERIVED: tuple[tuple[KeyPath, str], ...] = (
     (("postgresql_server", "key_path"), "see `certificates`"),
     (("postgresql_server", "ca_path"), "see `certificates`"),
     (("ssl_inputs", "ca_cert_path"), "see `certificates`"),
+    (("ssl_inputs", "ca_key_path"), "the CA's key stays on this machine, see `certificates`"),
+    (("ssl_inputs", "external_ca_key_path"), "a CA's key is never copied to a node"),
     (("ssl_inputs", "internal_cert_path"), "see `certificates`"),
     (("ssl_inputs", "internal_key_path"), "see `certificates`"),
     (("rabbitmq", "nodename"), "write the node's `name`"),
@@ -199,15 +201,6 @@ def setting_findings(document: Document) -> Iterator[Finding]:
         yield Finding(("settings", "rabbitmq", "cluster_members"), what, remedy)
 
 
-def external_certificate_findings(document: Document) -> Iterator[Finding]:
-    """Yield a finding when clients could not verify the certificate that managers show them."""
-    ssl = document["settings"].get("ssl_inputs", {})
-    if ssl.get("external_cert_path") and not ssl.get("external_ca_cert_path"):
-        path = ("settings", "ssl_inputs", "external_ca_cert_path")
-        what = "an external certificate is given without its CA"
-        yield Finding(path, what, "add the file with the CA's certificate, to check it with")
-
-
 def setting_password_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding for each password among the settings that others know or can guess."""
     for path, what, remedy in password_findings(document["settings"]):
@@ -233,6 +226,5 @@ INVENTORY_RULES: RuleTable = {
     load_balancer_findings: ("nodes", "load_balancer"),
     virtual_ip_findings: ("nodes", "load_balancer"),
     setting_findings: ("settings",),
-    external_certificate_findings: ("settings",),
     setting_password_findings: ("settings",),
 }

@@ -83,16 +83,22 @@ def broker_client_findings(document: Document) -> Iterator[Finding]:
 
 
 def manager_certificate_findings(document: Document) -> Iterator[Finding]:
-    """Yield a finding when a manager that needs others has no certificate of their CA."""
+    """Yield a finding for certificates of a manager that do not make a whole."""
     ssl = document["ssl_inputs"]
-    is_alone = has(document, "database") or has(document, "queue")
-    if has(document, "manager") and not is_alone and not ssl["internal_cert_path"]:
-        what = "a manager beside other nodes needs a certificate of the cluster's CA"
+    for ca in ("ca", "external_ca"):
+        if ssl[f"{ca}_key_path"] and not ssl[f"{ca}_cert_path"]:
+            what = "the key of a CA is given without its certificate"
+            yield Finding(("ssl_inputs", f"{ca}_cert_path"), what, "give both or none")
+    if not has(document, "manager"):
+        return
+    if ssl["ca_cert_path"] and not (ssl["ca_key_path"] or ssl["internal_cert_path"]):
+        what = "a CA is given, but neither its key nor a certificate that it issued"
+        remedy = "add internal_cert_path and internal_key_path"
+        yield Finding(("ssl_inputs", "internal_cert_path"), what, remedy)
+    if has_remote_database(document) and not (ssl["internal_cert_path"] or ssl["ca_key_path"]):
+        what = "a manager of a cluster needs a certificate of the cluster's CA"
         remedy = "add internal_cert_path, internal_key_path and ca_cert_path"
         yield Finding(("ssl_inputs", "internal_cert_path"), what, remedy)
-    if ssl["internal_cert_path"] and not ssl["ca_cert_path"]:
-        what = "the certificate is given without the CA that issued it"
-        yield Finding(("ssl_inputs", "ca_cert_path"), what, "add the CA's certificate")
 
 
 def manager_count_findings(document: Document) -> Iterator[Finding]:

@@ -18,12 +18,6 @@ def merged(base: Document, over: Document) -> dict[str, Any]:
     return result
 
 
-def nested(path: KeyPath, value: object) -> dict[str, Any]:
-    """Return the document that holds only the value at `path`."""
-    key, *below = path
-    return {str(key): nested(tuple(below), value) if below else value}
-
-
 def without(document: Document, paths: Set[KeyPath], above: KeyPath = ()) -> dict[str, Any]:
     """Return the document without the keys at `paths`."""
     kept = {key: value for key, value in document.items() if (*above, key) not in paths}

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from installer.config.certificates import lacking_certificate_findings
 from installer.config.manager_rules import MANAGER_RULES
 from installer.config.model import Document
 from installer.config.schema import config_schema, leaves
@@ -122,7 +121,6 @@ CONFIG_RULES: RuleTable = {
     password_findings: (),
     user_as_password_findings: (),
     pair_findings: (),
-    lacking_certificate_findings: ("services_to_install",),
     twice_findings: (),
     **SERVICE_RULES,
     **MANAGER_RULES,

@@ -103,12 +103,8 @@ def queue_findings(document: Document) -> Iterator[Finding]:
     members = queue["cluster_members"]
     if not has(document, "queue"):
         return
-    if not has(document, "manager"):
-        what = "managers on other nodes need to know the password"
-        if not queue["password"]:
-            yield Finding(("rabbitmq", "password"), what, "add it, and give it to the managers too")
     if len(members) > 1:
-        wanted = (("erlang_cookie",), ("cert_path",), ("key_path",), ("ca_path",))
+        wanted = (("erlang_cookie",), ("password",), ("cert_path",), ("key_path",), ("ca_path",))
         yield from _missing(queue, wanted, ("rabbitmq",))
     if members and queue["nodename"] not in members:
         yield Finding(

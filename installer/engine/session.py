@@ -20,12 +20,11 @@ from installer.engine.requests import (
     needs_packages_first,
     packages_request,
     state_request,
-    tree_request,
 )
 from installer.engine.wire import command, read_reply, request_text
 from installer.errors import PhaseFailed, Problem
 from installer.secrets import Secret
-from installer.state import Directory, Gate, ManagedFile, Stage, Step
+from installer.state import Gate, Stage, Step
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +58,7 @@ class Session:
     def observe(self, stages: Sequence[Stage], *, with_content: bool = False) -> Observation:
         """See all that these stages are about. One command."""
         request = observe_request(stages, with_content=with_content)
-        asks_tools = request["packages"] or request["units"] or request["guards"]
-        program = "observe" if asks_tools else "observe-paths"
-        return read_observation(stages, self._call(program, request, _OBSERVE_S))
+        return read_observation(stages, self._call("observe", request, _OBSERVE_S))
 
     def apply(self, stage: Stage, observation: Observation) -> Applied:
         """Make the node what the stage's data says. No command when it is, at most two."""
@@ -74,21 +71,8 @@ class Session:
             change = stage_difference(stage, observation)
         if not change.is_applied:
             request = state_request(change)
-            program = "state" if request["units"] or request["users"] else "state-paths"
-            self._call(program, request, APPLY_S)
+            self._call("state+units" if request["units"] else "state", request, APPLY_S)
         return _applied(self.name, change, done)
-
-    def put_tree(
-        self, files: Sequence[ManagedFile], directories: Sequence[Directory] = ()
-    ) -> tuple[str, ...]:
-        """Make a small tree right and return the paths that were not. One command.
-
-        For files that no plan shows and no unit waits for; the content travels in any case.
-        """
-        changed = self._call("tree", tree_request(files, directories), APPLY_S)
-        for path in changed:
-            logger.info("%s: wrote %s", self.name, path)
-        return tuple(changed)
 
     def restart(self, unit: str) -> None:
         """Restart a unit; return once its old process is gone. One command."""

@@ -20,21 +20,16 @@ EXIT = "cfy_manager-exit:"
 
 _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
-_START = (  # the alarm ends it for good; without its modules `signal` and `timeout` start faster
-    "import sys,zlib,_signal,binascii as b;_signal.alarm({limit_s});"
-    "exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
-)
+_START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
 _NEEDS = {  # program: the modules it is made of, in order of import
-    "script": ("base", "script"),
-    "observe": ("base", "script", "observe"),
-    "observe-paths": ("base", "observe"),
-    "state": ("base", "script", "files", "users", "units", "state"),
-    "state-paths": ("base", "files", "state"),
-    "tree": ("base", "observe", "files", "tree"),
-    "units": ("base", "script", "files", "units"),
-    "packages": ("base", "script", "observe", "files", "units", "packages"),
-    "gate": ("base", "script", "gate"),
-    "step": ("base", "script", "step"),
+    "script": ("script",),
+    "observe": ("script", "observe"),
+    "state": ("script", "observe", "files", "state"),
+    "state+units": ("script", "observe", "files", "units", "state"),
+    "units": ("script", "observe", "files", "units"),
+    "packages": ("script", "observe", "files", "units", "packages"),
+    "gate": ("script", "gate"),
+    "step": ("script", "step"),
 }
 _LOADER = f"""
 try:
@@ -64,8 +59,8 @@ def command(*, limit_s: int, sudo: bool) -> str:
     for a password prompt of sudo and ask the terminal for one.
     """
     root = "sudo -n -H " if sudo else ""
-    start = _START.format(limit_s=limit_s)
-    return f"{root}python3 -I -S -c '{start}' || echo {EXIT}$?"
+    python = f"timeout -k 5 {limit_s} python3 -I -S -c '{_START}'"
+    return f"{root}{python} || echo {EXIT}$?"
 
 
 def request_text(program: str, request: dict[str, Any]) -> str:
@@ -109,7 +104,7 @@ def _no_reply(node: str, stdout: list[str], stderr: list[str]) -> Problem:
         what, remedy = "sudo is missing", "log in as root or install sudo"
     elif code == "127":
         what, remedy = "python3 is missing", "run `apt-get install python3-minimal` on the host"
-    elif code in ("137", "142"):
+    elif code in ("124", "137"):
         what, remedy = "a command did not end within its time", "look at the host's load and disks"
     else:
         what, remedy = f"a command ended with exit {code}", "look at the host and run again"

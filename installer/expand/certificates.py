@@ -54,11 +54,12 @@ def _requests(inventory: Inventory, node: Node) -> Iterator[CertificateRequest]:
 
 def _node_request(inventory: Inventory, node: Node) -> CertificateRequest:
     """Source: the cluster guide's SANs: name, own addresses, localhost; each network's address."""
-    hosts = [node.name, node.address, node.public_address, *node.networks.values()]
+    hosts = [node.name, "localhost", "127.0.0.1", "::1"]
+    hosts += [node.address, node.public_address, *node.networks.values()]
     if {Role.MANAGER, Role.LOADBALANCER} & {*node.roles}:
         balancer = inventory.load_balancer  # clients address any of them by the common address
         hosts += [host for host in (balancer.address, balancer.virtual_ip) if host]
-    unique = tuple(dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"]))
+    unique = tuple(dict.fromkeys(hosts))
     return CertificateRequest(
         node=node.name,
         name="node",

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from installer.cluster_secrets import provisional_secrets
-from installer.config.certificates import certificate_findings
 from installer.config.check import in_line_order
 from installer.config.load import load_documents
 from installer.config.rules import CONFIG_RULES
@@ -28,11 +27,8 @@ def load_cluster(path: Path) -> Inventory:
 
 def _node_findings(inventory: Inventory) -> Iterator[Finding]:
     """Yield what breaks a rule in a node's config.yaml, at the setting that it comes from."""
-    nodes = expand(inventory, provisional_secrets(inventory.secrets_path), {})
-    for inputs in nodes.values():
-        findings = [
-            *(finding for rule in CONFIG_RULES for finding in rule(inputs.config)),
-            *certificate_findings(inputs.config, inputs.read),  # those that the settings bring
-        ]
-        for path, what, remedy in findings:
-            yield Finding(("settings", *path), what, remedy)
+    inputs = expand(inventory, provisional_secrets(inventory.secrets_path), {})
+    for node in inventory.nodes:
+        for rule in CONFIG_RULES:
+            for path, what, remedy in rule(inputs[node.name].config):
+                yield Finding(("settings", *path), what, remedy)

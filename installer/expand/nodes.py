@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
+from typing import cast
 
 import yaml
 
 from installer.cluster_secrets import SECRET_KINDS, Secrets, with_settings
 from installer.config.complete import complete
 from installer.config.files import named_files
-from installer.config.merge import merged, nested, without, without_defaults
+from installer.config.merge import merged, without, without_defaults
 from installer.config.model import Document, NodeInputs
 from installer.config.schema import config_schema
 from installer.config.source import KeyPath
@@ -101,10 +102,16 @@ def _settings(inventory: Inventory, node: Node) -> tuple[Document, dict[str, byt
     brought: dict[str, bytes] = {}
     for path, file in named_files(settings):
         target = f"{SSL_FOLDER}/{_file_name(path, file)}"
-        settings = merged(settings, nested(path, target))
+        settings = merged(settings, _nested(path, target))
         brought[target] = (inventory.path.parent / file.expanduser()).read_bytes()
     return settings, brought
 
 
 def _file_name(path: KeyPath, file: Path) -> str:
     return "-".join(map(str, path)).removesuffix("_path") + file.suffix
+
+
+def _nested(path: KeyPath, value: object) -> Document:
+    for key in reversed(path):
+        value = {str(key): value}
+    return cast(Document, value)

@@ -109,7 +109,6 @@ def manager_sections(cluster: Cluster, node: Node) -> Sections:
             "ca_cert_path": CA_PATH,
         },
         "flask_security": {key: cluster.secret(key) for key in security},
-        "nginx": {"trusted_proxies": [lb.address for lb in cluster.nodes(Role.LOADBALANCER)]},
     }
     return merged(merged(own, _database_client(cluster)), _broker_client(cluster))
 

@@ -9,7 +9,7 @@ from installer.pki.files import PRIVATE, PUBLIC, make_private_folder, write_atom
 
 
 class PairFolder:
-    """A folder of pairs: `ca`, and others such as `nodes/db-1/node`, each a .crt and a .key."""
+    """A folder of pairs: `ca`, and `nodes/NODE/NAME`; each is NAME.crt and NAME.key."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,8 +39,9 @@ class PairFolder:
 
     def write(self, stem: str, pair: KeyPair) -> None:
         """Write a pair, the key first: a certificate without its key is never in the folder."""
-        for parent in reversed(Path(f"{stem}.key").parents):
-            make_private_folder(self._folder / parent)
+        if stem != "ca":
+            make_private_folder(self.path("nodes"))
+            make_private_folder(self.path(stem).parent)
         write_atomically(self.path(f"{stem}.key"), pair.key, PRIVATE)
         write_atomically(self.path(f"{stem}.crt"), pair.certificate, PUBLIC)
 

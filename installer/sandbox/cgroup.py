@@ -4,7 +4,6 @@ Without one, hosts that are started from the same group share the tree below it,
 `systemctl stop` on one host kills the processes of that service on all others.
 """
 
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,27 +34,15 @@ def host_groups(sandbox: str, host: str) -> list[Path]:
     return [root / _PARENT / sandbox / host for root in roots]
 
 
-def remove_groups(sandbox: str) -> bool:
-    """Remove all groups of a sandbox; return False while one still has a process."""
-    if machine_has_systemd():
-        return True
+def remove_groups(sandbox: str) -> None:
+    """Remove all groups of a sandbox whose processes have ended."""
     for root in group_roots(Path("/proc/mounts").read_text()):
         top = root / _PARENT / sandbox
-        if top.is_dir() and not all(_remove(group) for group in _deepest_first(top)):
-            return False
-        if top.parent.is_dir():
-            _remove(top.parent)  # stays as long as another sandbox is in it
-    return True
-
-
-def _remove(group: Path) -> bool:
-    try:
-        group.rmdir()
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-            raise
-        return False
-    return True
+        if not machine_has_systemd() and top.is_dir():
+            for group in _deepest_first(top):
+                group.rmdir()
+            if not any(entry.is_dir() for entry in top.parent.iterdir()):
+                top.parent.rmdir()
 
 
 def _deepest_first(group: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from installer.sandbox.record import ssh_dir
+from installer.sandbox.lifecycle import ssh_dir
 
 _HEAD = "# Made by `cfy_manager sandbox up`; it goes away with the sandbox.\n"
 

@@ -13,7 +13,7 @@ _WITH_NAMES = 'mount --bind "$0" /etc/hosts && exec "$@"'
 def command_in(name: str, command: Sequence[str]) -> list[str]:
     """Return the command that runs another one on this machine, in the sandbox's network."""
     keeper = lifecycle.holder_of(record.load(name))
-    hosts = record.ssh_dir(name) / "hosts"
+    hosts = lifecycle.ssh_dir(name) / "hosts"
     return [
         *("nsenter", f"--target={keeper.pid}", "--net", "--", "unshare", "--mount", "--"),
         *("sh", "-c", _WITH_NAMES, str(hosts), *command),

@@ -2,16 +2,15 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from installer.errors import NotHealthy, Problem
 from installer.sandbox.cgroup import host_groups, machine_has_systemd
-from installer.sandbox.process import ProcessId, children_of, identify, start_detached
+from installer.sandbox.process import ProcessId, children_of, identify
 
 STOP_TIMEOUT_S = 100.0  # systemd kills a service that does not stop within 90 s
-_KILL_TIMEOUT_S = 5.0
 _POWEROFF = signal.SIGRTMIN + 4  # systemd(1): starts poweroff.target
 _MACHINE_NAME = 64  # HOST_NAME_MAX
 
@@ -27,43 +26,39 @@ exec "$@"
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a host lives: its names, its folder, the file that names its network namespace."""
-
-    sandbox: str
-    host: str
-    folder: Path
-    namespace: Path
-
-
-def boot_command(place: Place) -> list[str]:
-    """Return the systemd-nspawn command that boots a host's root file system."""
-    machine = f"{place.sandbox}-{place.host}"[:_MACHINE_NAME].rstrip("-.")
+def boot_command(root: Path, machine: str, namespace: Path) -> list[str]:
+    """Return the systemd-nspawn command that boots a root file system."""
     # without a systemd on the machine there is nobody to ask for a unit
     unit = [] if machine_has_systemd() else ["--keep-unit"]
     return [
         *("systemd-nspawn", "--quiet", "--boot", "--register=no", *unit),
-        f"--directory={place.folder / 'root'}",
-        f"--machine={machine}",
-        f"--network-namespace-path={place.namespace}",
+        f"--directory={root}",
+        f"--machine={machine[:_MACHINE_NAME].rstrip('-.')}",
+        f"--network-namespace-path={namespace}",
         f"--capability={_CAPABILITIES}",
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
     ]
 
 
-def boot(keeper: ProcessId, place: Place) -> ProcessId:
+def boot(keeper: ProcessId, sandbox: str, host: str, folder: Path) -> ProcessId:
     """Start a host's systemd-nspawn among the sandbox's mounts and return its identity."""
-    groups = [str(group) for group in host_groups(place.sandbox, place.host)]
-    command = boot_command(place)
-    return start_detached(
-        [
-            *("sh", "-c", _JOIN_GROUPS, "boot", *groups, "--"),
-            *("nsenter", f"--target={keeper.pid}", "--mount", "--", *command),
-        ],
-        log=place.folder / "console.log",
-        environment=_environment(),
-    )
+    namespace = folder.parent.parent / "netns" / host
+    groups = [str(group) for group in host_groups(sandbox, host)]
+    command = boot_command(folder / "root", f"{sandbox}-{host}", namespace)
+    with (folder / "console.log").open("ab") as console:
+        process = subprocess.Popen(
+            [
+                *("sh", "-c", _JOIN_GROUPS, "boot", *groups, "--"),
+                *("nsenter", f"--target={keeper.pid}", "--mount", "--", *command),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+    return identify(process.pid)
 
 
 def leader_of(supervisor: ProcessId | None) -> int | None:
@@ -88,16 +83,14 @@ def power_off(supervisor: ProcessId) -> None:
         )
 
 
-def cut_power(supervisors: Sequence[ProcessId]) -> None:
-    """Kill the PID 1 of hosts, and with it every process on them, at once."""
-    for supervisor in supervisors:
-        leader = leader_of(supervisor)
-        if leader is not None:
-            identify(leader).kill(signal.SIGKILL)
-    for supervisor in supervisors:
-        if not supervisor.wait(_KILL_TIMEOUT_S):
-            supervisor.kill(signal.SIGKILL)
-            supervisor.wait(_KILL_TIMEOUT_S)
+def cut_power(supervisor: ProcessId) -> None:
+    """Kill a host's PID 1, and with it every process on the host, at once."""
+    leader = leader_of(supervisor)
+    if leader is not None:
+        identify(leader).kill(signal.SIGKILL)
+    if not supervisor.wait(5.0):
+        supervisor.kill(signal.SIGKILL)
+        supervisor.wait(5.0)
 
 
 def enter_host(leader: int, command: Sequence[str]) -> list[str]:

@@ -4,60 +4,51 @@ Mounts are made in its mount namespace, bridges in its network namespace, so not
 those of the machine, and the kernel removes everything when the last process has gone.
 """
 
-import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from installer.errors import PhaseFailed, Problem
-from installer.sandbox.process import (
-    ProcessId,
-    all_processes,
-    identify,
-    link_of,
-    run,
-    start_detached,
-    wait_until,
-)
+from installer.sandbox.process import ProcessId, identify, run
 
 # $0 is the sandbox's folder. systemd-nspawn keeps locks and sockets by machine name in
 # /run/systemd/nspawn: an own one lets two sandboxes have hosts of the same name.
 _HOLD = """\
 set -eu
-cd "$0"
-mkdir -p /run/systemd/nspawn netns
+mkdir -p /run/systemd/nspawn "$0/netns"
 mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn
 mount -t tmpfs -o mode=755 tmpfs "$0/netns"
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward  # an address of no host is unreachable at once
-: >ready
-exec sleep infinity
+echo ready
+exec sleep infinity >/dev/null
 """
-_START_TIMEOUT_S = 20.0
-_END_TIMEOUT_S = 10.0
 
 
 def start_keeper(folder: Path) -> ProcessId:
     """Start the process that holds the namespaces of the sandbox in this folder."""
-    log = folder / "keeper.log"
-    command = ["unshare", "--mount", "--net", "--", "sh", "-c", _HOLD, str(folder)]
-    keeper = start_detached(command, log=log)
-    ready = folder / "ready"
-    wait_until(
-        lambda: ready.exists() or not keeper.is_alive(),
-        what="the sandbox's namespaces are made",
-        timeout_s=_START_TIMEOUT_S,
+    process = subprocess.Popen(
+        ["unshare", "--mount", "--net", "--", "sh", "-c", _HOLD, str(folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        start_new_session=True,
     )
-    if not keeper.is_alive():
-        raise PhaseFailed(
-            Problem(
-                where="sandbox namespaces",
-                what=log.read_text().strip() or "the keeper ended",
-                remedy="run `cfy_manager sandbox check`",
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    assert process.stderr is not None  # noqa: S101
+    with process.stdout, process.stderr:
+        if process.stdout.readline() != "ready\n":
+            process.kill()
+            raise PhaseFailed(
+                Problem(
+                    where="sandbox namespaces",
+                    what=process.stderr.read().strip() or "the keeper did not start",
+                    remedy="run `cfy_manager sandbox check`",
+                )
             )
-        )
-    return keeper
+    return identify(process.pid)
 
 
 def run_inside(keeper: ProcessId, argv: Sequence[str], *, stdin: str | None = None) -> str:
@@ -68,42 +59,3 @@ def run_inside(keeper: ProcessId, argv: Sequence[str], *, stdin: str | None = No
 def seen_by(keeper: ProcessId, path: Path) -> Path:
     """Return the path under which this process sees a file on the sandbox's mounts."""
     return Path(f"/proc/{keeper.pid}/root") / path.relative_to("/")
-
-
-def kill_inside(folder: Path) -> None:
-    """Kill every process in the namespaces of the sandbox in this folder, the keeper last.
-
-    The keeper is known by its working directory, so one that a killed `up` did not record
-    is found as well.
-    """
-    for keeper in _keepers(folder):
-        spaces = _namespaces(keeper.pid)
-        inhabitants = [
-            process
-            for process in _identities()
-            if process not in (keeper, identify(os.getpid())) and _namespaces(process.pid) & spaces
-        ]
-        for process in (*inhabitants, keeper):
-            process.kill(signal.SIGKILL)
-        for process in (*inhabitants, keeper):
-            process.wait(_END_TIMEOUT_S)
-
-
-def _keepers(folder: Path) -> list[ProcessId]:
-    own = _namespaces(os.getpid())
-    return [
-        process
-        for process in _identities()
-        if link_of(process.pid, "cwd") == folder and not _namespaces(process.pid) & own
-    ]
-
-
-def _identities() -> Iterator[ProcessId]:
-    for pid in all_processes():
-        with suppress(ProcessLookupError):
-            yield identify(pid)
-
-
-def _namespaces(pid: int) -> set[Path]:
-    links = (link_of(pid, "ns/net"), link_of(pid, "ns/mnt"))
-    return {link for link in links if link is not None}

@@ -1,28 +1,23 @@
-"""Bring a sandbox up, boot its hosts, take it down without a trace."""
+"""Bring a sandbox up, tell its state, take it down without a trace."""
 
+import os
 import shutil
-from collections.abc import Sequence
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.errors import NotHealthy, PhaseFailed, Problem, Refused
-from installer.sandbox import cgroup, guest, network, record, ssh
-from installer.sandbox.capabilities import require_capabilities, require_space
+from installer.sandbox import cgroup, guest, keeper, network, record, ssh
 from installer.sandbox.disk import DEFAULT_SIZE_GB, make_disk
-from installer.sandbox.image import ensure_image
-from installer.sandbox.keeper import kill_inside, seen_by, start_keeper
-from installer.sandbox.personal import hosts_file, personalise
+from installer.sandbox.image import LOGIN_USER, ensure_image
 from installer.sandbox.plan import HostPlan, Plan
-from installer.sandbox.process import ProcessId, run, wait_until
+from installer.sandbox.process import ProcessId, all_processes, identify, run, wait_until
 from installer.sandbox.record import Record
 
-_BOOT_TIMEOUT_S = 120.0
-_RELEASE_TIMEOUT_S = 10.0
-_TOGETHER = 4  # more only fight for the kernel's network lock
-_INOTIFY_EACH = 64
-_INOTIFY_USUAL = 128  # the kernel's default, which the machine itself needs
+BOOT_TIMEOUT_S = 120.0
+_PREPARE_TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +30,18 @@ class Wanted:
     disk_gb: int = DEFAULT_SIZE_GB
 
 
-def up(wanted: Wanted) -> Record:
-    """Boot all hosts and return when they answer SSH; a failed start leaves nothing.
+def host_dir(name: str, host: str) -> Path:
+    """Return the folder of one host: its disk, its root file system, its console's log."""
+    return record.sandbox_dir(name) / "hosts" / host
 
-    Raises PreflightError when the machine lacks something, Refused when the name is in use.
-    """
-    require_capabilities()
-    require_space(record.sandboxes_dir(), len(wanted.plan.hosts))
+
+def ssh_dir(name: str) -> Path:
+    """Return the folder with the client key, known_hosts and ssh_config."""
+    return record.sandbox_dir(name) / "ssh"
+
+
+def up(wanted: Wanted) -> Record:
+    """Boot all hosts and return when they answer SSH; a failed start leaves nothing."""
     image = ensure_image(wanted.suite)
     with record.locked(wanted.name):
         if record.sandbox_dir(wanted.name).exists():
@@ -65,26 +65,19 @@ def down(name: str) -> None:
         _remove(name)
 
 
-def boot_hosts(made: Record, hosts: Sequence[HostPlan]) -> Record:
-    """Boot hosts that are off and return the new record when all of them run."""
+def boot_hosts(made: Record, hosts: list[HostPlan]) -> Record:
+    """Boot hosts that are off and return the record when all of them run."""
     holder = holder_of(made)
-
-    def start(host: HostPlan) -> ProcessId:
-        namespace = record.namespace_of(made.name, host.name)
+    supervisors = dict(made.supervisors)
+    for host in hosts:
+        namespace = record.sandbox_dir(made.name) / "netns" / host.name
         network.plug_in(holder, made.plan, host, namespace)
-        place = guest.Place(
-            sandbox=made.name,
-            host=host.name,
-            folder=record.host_dir(made.name, host.name),
-            namespace=namespace,
+        supervisors[host.name] = guest.boot(
+            holder, made.name, host.name, host_dir(made.name, host.name)
         )
-        return guest.boot(holder, place)
-
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        started = dict(zip([host.name for host in hosts], pool.map(start, hosts), strict=True))
-    made = replace(made, supervisors={**made.supervisors, **started})
-    record.save(made)
-    ssh.wait_for_ssh(holder, hosts, _BOOT_TIMEOUT_S)
+    made = replace(made, supervisors=supervisors)
+    record.save(made)  # before the wait: an interrupted `up` must find what it started
+    ssh.wait_for_ssh(holder, hosts, BOOT_TIMEOUT_S)
     for host in hosts:
         _wait_for_system(made, host)
     return made
@@ -106,54 +99,70 @@ def holder_of(made: Record) -> ProcessId:
 def _make(wanted: Wanted, image: Path) -> Record:
     folder = record.sandbox_dir(wanted.name)
     folder.mkdir(parents=True)
-    holder = start_keeper(folder)
-    made = Record(
-        name=wanted.name, suite=wanted.suite, image=str(image), plan=wanted.plan, keeper=holder
-    )
+    made = Record(name=wanted.name, suite=wanted.suite, image=str(image), plan=wanted.plan)
+    made = replace(made, keeper=keeper.start_keeper(folder))
     record.save(made)
     _allow_inotify(len(wanted.plan.hosts))
+    holder = holder_of(made)
     network.make_bridges(holder, wanted.plan)
-    client_key = ssh.make_client_key(record.ssh_dir(wanted.name))
-    hosts = wanted.plan.hosts
+    client_key = ssh.make_client_key(ssh_dir(wanted.name))
+    hosts = list(wanted.plan.hosts)
 
     def prepare(host: HostPlan) -> str:
-        place = record.host_dir(wanted.name, host.name)
-        make_disk(holder, place, image, wanted.disk_gb)
-        return personalise(seen_by(holder, place / "root"), wanted.plan, host, client_key)
+        make_disk(holder, host_dir(wanted.name, host.name), image, wanted.disk_gb)
+        return _personalise(made, host, client_key)
 
-    with ThreadPoolExecutor(_TOGETHER) as pool:
+    with ThreadPoolExecutor(_PREPARE_TOGETHER) as pool:
         keys = dict(zip([host.name for host in hosts], pool.map(prepare, hosts), strict=True))
     _write_ssh_files(wanted, keys)
     return boot_hosts(made, hosts)
 
 
+def _personalise(made: Record, host: HostPlan, client_key: str) -> str:
+    """Give a host its name, its keys and its identity; return its public SSH key."""
+    root = keeper.seen_by(holder_of(made), host_dir(made.name, host.name) / "root")
+    names = f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{ssh.hosts_text(made.plan)}"
+    (root / "etc/hostname").write_text(f"{host.name}\n")
+    (root / "etc/hosts").write_text(names)
+    (root / "etc/machine-id").write_text(f"{os.urandom(16).hex()}\n")
+    for home in (root / "root", root / "home" / LOGIN_USER):
+        owner = home.stat()
+        (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+        (home / ".ssh/authorized_keys").write_text(client_key)
+        for path in (home / ".ssh", home / ".ssh/authorized_keys"):
+            os.chown(path, owner.st_uid, owner.st_gid)
+    return ssh.make_host_key(root / "etc/ssh", host.name)
+
+
 def _write_ssh_files(wanted: Wanted, keys: dict[str, str]) -> None:
-    folder = record.ssh_dir(wanted.name)
+    folder = ssh_dir(wanted.name)
     ssh.known_hosts(folder).write_text(ssh.known_hosts_text(wanted.plan, keys))
     (folder / "config").write_text(ssh.ssh_config_text(wanted.plan, folder))
-    (folder / "hosts").write_text(hosts_file(wanted.plan))
+    names = f"127.0.0.1 localhost\n::1 localhost\n{ssh.hosts_text(wanted.plan)}"
+    (folder / "hosts").write_text(names)
 
 
 def _wait_for_system(made: Record, host: HostPlan) -> None:
     leader = guest.leader_of(made.supervisors[host.name])
     if leader is None:
         raise NotHealthy(_died(made, host))
+    check = ["systemctl", "is-system-running", "--wait"]
     try:
-        run(guest.enter_host(leader, ["systemctl", "is-system-running", "--wait"]))
-    except PhaseFailed as error:
-        list_failed = ["systemctl", "--failed", "--no-legend", "--plain"]
-        failed = run(guest.enter_host(leader, list_failed)).strip()
+        run(guest.enter_host(leader, check))
+    except PhaseFailed:
+        failed = run(guest.enter_host(leader, ["systemctl", "--failed", "--no-legend", "--plain"]))
         raise NotHealthy(
             Problem(
                 where=host.name,
-                what=f"is {error.problems[0].what}; failed units: {failed or 'none'}",
-                remedy=f"read {record.host_dir(made.name, host.name) / 'console.log'}",
+                what=f"booted with failed units: {failed.strip()}",
+                remedy=f"run `cfy_manager sandbox exec {made.name} --host {host.name} -- "
+                "journalctl -b -p warning`",
             )
-        ) from error
+        ) from None
 
 
 def _died(made: Record, host: HostPlan) -> Problem:
-    log = record.host_dir(made.name, host.name) / "console.log"
+    log = host_dir(made.name, host.name) / "console.log"
     lines = log.read_text(errors="replace").splitlines()[-5:]
     return Problem(
         where=host.name, what=f"ended while it booted: {' | '.join(lines)}", remedy=f"read {log}"
@@ -161,39 +170,54 @@ def _died(made: Record, host: HostPlan) -> Problem:
 
 
 def _allow_inotify(hosts: int) -> None:
-    """Raise the kernel's limit of inotify instances: all hosts share root's.
+    """Raise the kernel's limit of inotify instances: all hosts share root's 128.
 
-    Each systemd, dbus and logind has some; a host that gets none boots and then loses services.
+    Each systemd, dbus and logind has some; a host without any boots and then loses services.
     """
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
-    wanted = _INOTIFY_USUAL + _INOTIFY_EACH * hosts
-    if int(limit.read_text()) < wanted:
-        limit.write_text(str(wanted))
+    if int(limit.read_text()) < 128 + 64 * hosts:
+        limit.write_text(str(max(1024, 128 + 64 * hosts)))
 
 
 def _remove(name: str) -> None:
     folder = record.sandbox_dir(name)
     if not folder.exists():
         return
-    with suppress(FileNotFoundError):  # a killed `up` may not have written it
-        _stop_all(record.parse((folder / "sandbox.json").read_text()))
-    kill_inside(folder)
-    wait_until(
-        # the kernel lets go of the last disk a moment after the last process
-        lambda: f"{folder}/" not in run(["losetup", "--noheadings", "--output=BACK-FILE"]),
-        what=f"the disks of sandbox {name} are released",
-        timeout_s=_RELEASE_TIMEOUT_S,
-    )
-    wait_until(
-        lambda: cgroup.remove_groups(name),
-        what=f"the processes of sandbox {name} have ended",
-        timeout_s=_RELEASE_TIMEOUT_S,
-    )
+    with suppress(FileNotFoundError):
+        _kill_all(record.parse((folder / "sandbox.json").read_text()))
+    cgroup.remove_groups(name)
     shutil.rmtree(folder)
 
 
-def _stop_all(made: Record) -> None:
+def _kill_all(made: Record) -> None:
     for fault in made.faults:
         if fault.watcher is not None:
             fault.watcher.kill()
-    guest.cut_power(list(made.supervisors.values()))
+    for supervisor in made.supervisors.values():
+        guest.cut_power(supervisor)
+    if made.keeper is not None and made.keeper.is_alive():
+        _kill_inside(made.keeper)
+    # the kernel lets go of the last disk a moment after the last process
+    loops = f"{record.sandbox_dir(made.name)}/"
+    wait_until(
+        lambda: loops not in run(["losetup", "--list", "--noheadings"]),
+        what=f"the disks of sandbox {made.name} are released",
+        timeout_s=10,
+    )
+
+
+def _kill_inside(holder: ProcessId) -> None:
+    """Kill every process in the sandbox's namespaces, the keeper last."""
+    spaces = _namespaces(holder.pid)
+    for pid in all_processes():
+        if pid in (os.getpid(), holder.pid):
+            continue
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if _namespaces(pid) & spaces:
+                identify(pid).kill(signal.SIGKILL)
+    holder.kill(signal.SIGKILL)
+    holder.wait(5.0)
+
+
+def _namespaces(pid: int) -> set[Path]:
+    return {Path(f"/proc/{pid}/ns/{kind}").readlink() for kind in ("net", "mnt")}

@@ -1,6 +1,6 @@
 """The cables of a sandbox: bridges in its own namespace, a veth pair for each network card."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from installer.sandbox.keeper import run_inside
@@ -36,36 +36,32 @@ def card_lines(host: HostPlan, plan: Plan) -> Iterator[str]:
     yield f"route add default via {gateway}"
 
 
-def plug_in_script(plan: Plan, host: HostPlan, namespace: Path) -> str:
-    """Return the shell script that gives a host a fresh network namespace with all its cards.
-
-    A machine that boots has none of the addresses and connections that it had before, so what
-    an earlier boot has left is taken away; at the first boot there is nothing to delete.
-    """
-    ports = " ".join(host.port(card) for card in host.interfaces)
-    return f"""\
-set -eu
-for port in {ports}; do ip link delete "$port" 2>/dev/null || :; done
-umount {namespace} 2>/dev/null || :
-: >{namespace}
-unshare --net={namespace} true
-ip -batch - <<END
-{_text(cable_lines(host, namespace))}END
-nsenter --net={namespace} ip -batch - <<END
-{_text(card_lines(host, plan))}END
-"""
-
-
 def make_bridges(keeper: ProcessId, plan: Plan) -> None:
     """Make every network of the sandbox."""
-    lines = [line for segment in plan.segments for line in bridge_lines(segment)]
-    run_inside(keeper, ["ip", "-batch", "-"], stdin=_text(lines))
+    _ip(keeper, [line for segment in plan.segments for line in bridge_lines(segment)])
 
 
 def plug_in(keeper: ProcessId, plan: Plan, host: HostPlan, namespace: Path) -> None:
-    """Connect a host that is about to boot to its networks."""
-    run_inside(keeper, ["sh"], stdin=plug_in_script(plan, host, namespace))
+    """Give a host a fresh network namespace with all its cards; an old one goes first.
+
+    A machine that boots has none of the addresses and connections that it had before.
+    """
+    unplug(keeper, host, namespace)
+    run_inside(keeper, ["touch", str(namespace)])
+    run_inside(keeper, ["unshare", f"--net={namespace}", "true"])
+    _ip(keeper, cable_lines(host, namespace))
+    lines = "".join(f"{line}\n" for line in card_lines(host, plan))
+    run_inside(keeper, ["nsenter", f"--net={namespace}", "ip", "-batch", "-"], stdin=lines)
 
 
-def _text(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def unplug(keeper: ProcessId, host: HostPlan, namespace: Path) -> None:
+    """Take a host's cables and namespace away if they are there."""
+    present = run_inside(keeper, ["ip", "-brief", "link", "show", "type", "veth"])
+    ports = {line.split("@")[0] for line in present.splitlines()}
+    wanted = [host.port(card) for card in host.interfaces]
+    _ip(keeper, [f"link delete {port}" for port in wanted if port in ports])
+    run_inside(keeper, ["sh", "-c", 'umount "$0" 2>/dev/null; rm -f "$0"', str(namespace)])
+
+
+def _ip(keeper: ProcessId, lines: "Iterator[str] | list[str]") -> None:
+    run_inside(keeper, ["ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in lines))

@@ -5,18 +5,15 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.errors import NotHealthy, PhaseFailed, Problem
 
-_STATE, _STARTED = 0, 22 - 3  # proc(5): fields 3 and 22; the words after the name begin with 3
+_STARTED = 22 - 3 - 1  # proc(5): field 22; the words after the name begin with field 3
 _POLL_S = 0.05
-
-# $1 is the log; the shell ends at once, so nobody waits for the process but PID 1
-_DETACH = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def identify(pid: int) -> ProcessId:
 
 def run(argv: Sequence[str], *, stdin: str | None = None) -> str:
     """Run a tool and return what it printed; raises PhaseFailed with its complaint."""
-    done = subprocess.run(argv, input=stdin or "", capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PhaseFailed(
             Problem(
@@ -70,26 +67,6 @@ def run(argv: Sequence[str], *, stdin: str | None = None) -> str:
             )
         )
     return done.stdout
-
-
-def start_detached(
-    argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
-) -> ProcessId:
-    """Start a process that outlives this one, in a session of its own, and return its identity."""
-    done = subprocess.run(
-        ["sh", "-c", _DETACH, "sh", str(log), *argv],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd="/",
-        env=environment,
-    )
-    try:
-        return identify(int(done.stdout))
-    except ProcessLookupError as error:
-        raise PhaseFailed(
-            Problem(where=argv[0], what="ended at once", remedy=f"read {log}")
-        ) from error
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float) -> None:
@@ -120,24 +97,10 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
-def link_of(pid: int, name: str) -> Path | None:
-    """Return where a link of /proc leads; None for a kernel thread or a process that has gone."""
-    try:
-        return Path(f"/proc/{pid}/{name}").readlink()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None
-
-
-def stat_fields(pid: int) -> list[str]:
-    """Return the words of /proc/PID/stat from the state on; empty when the process is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
 def _started(pid: int) -> int | None:
-    fields = stat_fields(pid)
-    if not fields or fields[_STATE] in "ZX":
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(fields[_STARTED])
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else int(fields[_STARTED])

@@ -4,11 +4,10 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from installer.errors import ConfigError, Problem
 from installer.sandbox.plan import HostPlan, Interface, Plan, Segment
@@ -17,24 +16,12 @@ from installer.sandbox.process import ProcessId
 _FORMAT = 1
 
 
-class FaultKind(StrEnum):
-    """What can be broken."""
-
-    POWER_OFF = "power-off"
-    STOP = "stop"
-    CUT = "cut"
-    CUT_PAIR = "cut-pair"
-    FREEZE = "freeze"
-    FILL_DISK = "fill-disk"
-    SLOW = "slow"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault that is in force; `watcher` is the process that will heal it, if any."""
 
     number: int
-    kind: FaultKind
+    kind: str
     hosts: tuple[str, ...]
     detail: str = ""
     watcher: ProcessId | None = None
@@ -76,21 +63,6 @@ def sandbox_dir(name: str) -> Path:
     return sandboxes_dir() / name
 
 
-def host_dir(name: str, host: str) -> Path:
-    """Return the folder of one host: its disk, its root file system, its console's log."""
-    return sandbox_dir(name) / "hosts" / host
-
-
-def ssh_dir(name: str) -> Path:
-    """Return the folder with the client key, known_hosts, ssh_config and hosts file."""
-    return sandbox_dir(name) / "ssh"
-
-
-def namespace_of(name: str, host: str) -> Path:
-    """Return the file that names a host's network namespace; the keeper alone sees it."""
-    return sandbox_dir(name) / "netns" / host
-
-
 def recorded_names() -> list[str]:
     """Return the names of all sandboxes that have a folder, whole or half made."""
     if not sandboxes_dir().is_dir():
@@ -128,13 +100,13 @@ def locked(name: str) -> Iterator[None]:
     sandboxes_dir().mkdir(parents=True, exist_ok=True)
     # the lock lies beside the folder, because `down` removes the folder while it holds the lock
     path = sandboxes_dir() / f".{name}.lock"
-    handle = _lock(path)
-    try:
-        yield
-    finally:
-        if not sandbox_dir(name).exists():
-            path.unlink()
-        handle.close()
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if not sandbox_dir(name).exists():
+                path.unlink(missing_ok=True)
 
 
 def render(record: Record) -> str:
@@ -171,28 +143,11 @@ def _interface(data: dict[str, Any]) -> Interface:
 
 
 def _fault(data: dict[str, Any]) -> Fault:
-    return Fault(
-        number=data["number"],
-        kind=FaultKind(data["kind"]),
-        hosts=tuple(data["hosts"]),
-        detail=data["detail"],
-        watcher=_process(data["watcher"]),
-    )
+    return Fault(**{**data, "hosts": tuple(data["hosts"]), "watcher": _process(data["watcher"])})
 
 
 def _process(data: dict[str, int] | None) -> ProcessId | None:
     return None if data is None else ProcessId(**data)
-
-
-def _lock(path: Path) -> IO[str]:
-    while True:
-        handle = path.open("w")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        # the one before us may have removed the file that we waited for
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
-                return handle
-        handle.close()
 
 
 def _path(name: str) -> Path:

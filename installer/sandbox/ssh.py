@@ -56,6 +56,11 @@ def ssh_config_text(plan: Plan, folder: Path) -> str:
     return "".join([*blocks, common])
 
 
+def hosts_text(plan: Plan) -> str:
+    """Return the /etc/hosts lines of all hosts."""
+    return "".join(f"{host.address} {host.name}\n" for host in plan.hosts)
+
+
 def wait_for_ssh(keeper: ProcessId, hosts: Iterable[HostPlan], timeout_s: float) -> None:
     """Return when every host's SSH greets; raises NotHealthy naming those that do not."""
     script = await_ssh.__file__

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from manager.errors import Unavailable
@@ -36,9 +36,7 @@ class Database:
         try:
             with self._sessions.begin() as session:
                 yield session
-        except DBAPIError as error:
-            if not _is_loss(error):
-                raise
+        except (OperationalError, InterfaceError) as error:
             raise Unavailable(f"The database is not available: {_reason(error)}") from error
 
     def close(self) -> None:
@@ -135,10 +133,5 @@ def _leave_standby(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _is_loss(error: DBAPIError) -> bool:
-    lost = isinstance(error, OperationalError | InterfaceError)
-    return lost or error.connection_invalidated
-
-
-def _reason(error: DBAPIError) -> str:
+def _reason(error: OperationalError | InterfaceError) -> str:
     return str(error.orig).strip().splitlines()[0]

@@ -19,8 +19,10 @@ from manager.settings import DatabaseSettings, NodeAddress
 
 PASSWORD = "loopback-only"
 _CONF = """
+listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 fsync = off
+synchronous_commit = off
 shared_buffers = 32MB
 max_connections = 60
 """
@@ -32,17 +34,13 @@ class PostgresServer:
 
     home: Path
     port: int
-    address: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, is_primary: bool = True) -> None:
-        """Start the server and wait until it takes connections; a standby's are read-only."""
-        read_only = "off" if is_primary else "on"
-        command = [_binary("postgres"), "-D", str(self.home / "data"), "-p", str(self.port)]
-        command += ["-h", self.address, "-c", f"default_transaction_read_only={read_only}"]
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                [_binary("postgres"), "-D", str(self.home / "data"), "-p", str(self.port)],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 **_as_unprivileged(),
@@ -67,15 +65,16 @@ class PostgresServer:
 
     def dsn(self, database: str) -> str:
         """Return libpq's connection string."""
-        place = f"host={self.address} port={self.port} dbname={database}"
-        return f"{place} user=postgres password={PASSWORD}"
+        return (
+            f"host=127.0.0.1 port={self.port} dbname={database} user=postgres password={PASSWORD}"
+        )
 
     def create_database(self, name: str) -> DatabaseSettings:
         """Create an empty database and return how the manager reaches it."""
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
         return DatabaseSettings(
-            hosts=(NodeAddress(name="db-1", address=self.address),),
+            hosts=(NodeAddress(name="db-1", address="127.0.0.1"),),
             username="postgres",
             password=PASSWORD,
             name=name,
@@ -84,7 +83,7 @@ class PostgresServer:
         )
 
 
-def make_server(address: str = "127.0.0.1", port: int | None = None) -> PostgresServer:
+def make_server() -> PostgresServer:
     """Create a cluster of its own in a temporary directory and start it."""
     home = Path(tempfile.mkdtemp(prefix="cfy-postgres-"))
     (home / "password").write_text(PASSWORD)
@@ -110,15 +109,9 @@ def make_server(address: str = "127.0.0.1", port: int | None = None) -> Postgres
     )
     with (home / "data" / "postgresql.conf").open("a") as conf:
         conf.write(_CONF)
-    _admit_loopback(home / "data" / "pg_hba.conf")
-    server = PostgresServer(home, port or free_port(), address)
+    server = PostgresServer(home, free_port())
     server.start()
     return server
-
-
-def _admit_loopback(hba: Path) -> None:
-    with hba.open("a") as file:
-        file.write("host all all 127.0.0.0/8 scram-sha-256\n")
 
 
 def remove_server(server: PostgresServer) -> None:

@@ -1,21 +1,15 @@
-"""Bring directories and files of a node to their wanted state."""
+"""Bring users, directories and files of a node to their wanted state."""
 
-from __future__ import annotations
-
-import _thread
 import grp
 import os
 import pwd
 import stat
+from typing import Any
 
-from installer.engine.node.base import PENDING, Failure
+from installer.engine.node.observe import PENDING
+from installer.engine.node.script import Failure, checked
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` costs 70 ms on the node
-    from typing import Any
-
-
-_SYNCERS = 8  # `_thread`, because `threading` costs 5 ms on the node
+_TOOL_S = 60
 
 
 def owe_restarts(marks: dict[str, str]) -> None:
@@ -39,6 +33,44 @@ def _mark(unit: str, action: str) -> dict[str, Any]:
 def settle(unit: str) -> None:
     """Forget what a unit owed: it runs with its present files."""
     remove([f"{PENDING}/{unit}"])
+
+
+def make_users(users: list[dict[str, Any]]) -> None:
+    """Create missing system users and add present ones to their groups."""
+    for user in users:
+        name = user["name"]
+        if not _exists(pwd.getpwnam, name):
+            _add_user(user)
+        elif user["home"] != pwd.getpwnam(name).pw_dir:
+            _tool(["usermod", "--home", user["home"], name])
+        for group in user["groups"]:
+            if name not in _members(group):
+                _tool(["usermod", "--append", "--groups", group, name])
+
+
+def _add_user(user: dict[str, Any]) -> None:
+    name = user["name"]
+    own = ["--gid", name] if _exists(grp.getgrnam, name) else ["--user-group"]
+    place = ["--home-dir", user["home"], "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    _tool(["useradd", "--system", *own, *place, name])
+
+
+def _members(group: str) -> list[str]:
+    if not _exists(grp.getgrnam, group):
+        _tool(["groupadd", "--system", group])
+    return list(grp.getgrnam(group).gr_mem)
+
+
+def _exists(lookup: Any, name: str) -> bool:
+    try:
+        lookup(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _tool(words: list[str]) -> None:
+    checked(words, timeout_s=_TOOL_S, remedy="look at /etc/passwd and /etc/group on this host")
 
 
 def make_directories(directories: list[dict[str, Any]]) -> None:
@@ -65,7 +97,8 @@ def write_files(files: list[dict[str, Any]]) -> None:
     try:
         for file in files:
             staged.append(_stage(file))
-        _sync([descriptor for descriptor, _, _ in staged])
+        for descriptor, _, _ in staged:
+            os.fsync(descriptor)
         for _, temporary, path in staged:
             os.rename(temporary, path)
     except OSError as error:
@@ -77,31 +110,6 @@ def write_files(files: list[dict[str, Any]]) -> None:
             os.close(descriptor)
     for folder in {os.path.dirname(path) for _, _, path in staged}:
         _sync_directory(folder)
-
-
-def _sync(descriptors: list[int]) -> None:
-    """Make files durable, several at a time: commits of the file system's journal are shared."""
-    left, failed = list(descriptors), []
-    workers = [_thread.allocate_lock() for _ in range(min(_SYNCERS, len(left)))]
-
-    def work(done: _thread.LockType) -> None:
-        try:
-            while left:
-                os.fsync(left.pop())
-        except IndexError:
-            pass  # another one took the last
-        except OSError as error:
-            failed.append(error)
-        finally:
-            done.release()
-
-    for lock in workers:
-        lock.acquire()
-        _thread.start_new_thread(work, (lock,))
-    for lock in workers:
-        lock.acquire()
-    if failed:
-        raise failed[0]
 
 
 def _stage(file: dict[str, Any]) -> tuple[int, str, str]:

@@ -1,16 +1,10 @@
 """Bring systemd units of a node to their wanted state."""
 
-from __future__ import annotations
-
 import time
+from typing import Any
 
-from installer.engine.node.base import Failure
 from installer.engine.node.files import settle
-from installer.engine.node.script import checked, last_lines, run_command
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` costs 70 ms on the node
-    from typing import Any
+from installer.engine.node.script import Failure, checked, last_lines, run_command
 
 _TOOL_S = 120
 _POLL_S = 0.05

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from installer.config.model import NodeInputs
-from installer.engine.observation import NodeFacts
 from installer.secrets import Secret
 
 _MAX_REPLICAS = 3  # more cost writes and survive nothing that matters: one broker may fail
@@ -104,7 +103,7 @@ class QueueSettings:
         return "inet6_tls" if only_ipv6 else "inet_tls"
 
 
-def queue_settings(inputs: NodeInputs, _: NodeFacts) -> QueueSettings:
+def queue_settings(inputs: NodeInputs) -> QueueSettings:
     """Return the settings of this node's broker."""
     rabbitmq = inputs.config["rabbitmq"]
     name = rabbitmq["nodename"] or inputs.name

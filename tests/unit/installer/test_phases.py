@@ -74,9 +74,3 @@ def test_what_is_left_out_counts_as_done():
 def test_an_unknown_phase_is_refused():
     with pytest.raises(ConfigError, match="no phase has this name"):
         select_phases([phase("db/a")], skip=["dbs"])
-
-
-def test_two_phases_of_one_name_are_a_mistake():
-    """Their results would hide each other, and what needs one would not wait for the other."""
-    with pytest.raises(ValueError, match="one name"):
-        outcomes([phase("a"), phase("a")])

@@ -3,7 +3,6 @@
 import ipaddress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,7 +18,7 @@ class Made:
     """A certificate that can issue others, as the maker sees it."""
 
     certificate: x509.Certificate
-    key: Any
+    key: object
 
     @property
     def pem(self) -> bytes:
@@ -27,12 +26,11 @@ class Made:
 
     def key_pem(self, password: bytes | None = None) -> bytes:
         encryption = serialization.BestAvailableEncryption(password) if password else None
-        pem: bytes = self.key.private_bytes(
+        return self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             encryption or serialization.NoEncryption(),
         )
-        return pem
 
 
 @dataclass(kw_only=True)
@@ -48,8 +46,8 @@ class Recipe:
     usages: tuple[x509.ObjectIdentifier, ...] = (SERVER, CLIENT)
     key_usage: bool = True
     signs: bool = True
-    identified: bool = True
-    key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    key: object = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    hash: hashes.HashAlgorithm = field(default_factory=hashes.SHA256)
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
 
 
@@ -78,13 +76,12 @@ def make(recipe: Recipe, issuer: Made | None) -> Made:
     )
     for extension, critical in _extensions(recipe, public, signer.public_key()):
         builder = builder.add_extension(extension, critical=critical)
-    return Made(certificate=builder.sign(signer, hashes.SHA256()), key=recipe.key)
+    return Made(certificate=builder.sign(signer, recipe.hash), key=recipe.key)
 
 
 def _extensions(recipe: Recipe, public, issuer_public):
     yield x509.BasicConstraints(ca=recipe.is_ca, path_length=recipe.path_length), True
-    if recipe.identified:
-        yield x509.SubjectKeyIdentifier.from_public_key(public), False
+    yield x509.SubjectKeyIdentifier.from_public_key(public), False
     yield x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_public), False
     if recipe.key_usage:
         yield _key_usage(recipe), True

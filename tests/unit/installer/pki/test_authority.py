@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -210,8 +209,8 @@ def greet(
         try:
             connection, _ = listener.accept()
             with connection, server.wrap_socket(connection, server_side=True) as tls:
-                shown: Any = tls.getpeercert()
-                tls.sendall(dict(part[0] for part in shown["subject"])["commonName"].encode())
+                subject = dict(part[0] for part in tls.getpeercert()["subject"])
+                tls.sendall(subject["commonName"].encode())
         except OSError:
             return  # the client sees the refusal
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from installer.config.model import NodeInputs
-from installer.engine.observation import NodeFacts
 from installer.roles.queue.settings import QueueSettings, queue_settings
 
 MEMBERS = {"mq-1": "10.0.0.21", "mq-2": "10.0.0.22", "mq-3": "10.0.0.23"}
@@ -48,6 +47,6 @@ def queue() -> QueueFactory:
         config = copy.deepcopy(CONFIG)
         config["rabbitmq"] |= changed
         inputs = NodeInputs(name="host-2", config=config, read=lambda path: path.encode())
-        return queue_settings(inputs, NodeFacts())
+        return queue_settings(inputs)
 
     return make

@@ -45,7 +45,7 @@ TEMPLATE = "# {{ title }}\n" + "".join(f"setting_{n} = {{{{ title }}}}-{n}\n" fo
 class Bench:
     """Where a run works."""
 
-    targets: list
+    targets: list[Any]
     folder: Path
     files: int
 

@@ -216,8 +216,16 @@ def test_a_peer_of_a_host_without_power_hears_no_good_bye(healed):
 
 
 def test_a_host_that_is_stopped_ends_its_services_in_order(healed):
-    note = "trap 'echo stopped >/var/lib/note; exit' TERM; while :; do sleep 0.1; done"
+    note = (
+        "trap 'echo stopped >/var/lib/note; exit' TERM; echo runs >/var/lib/note; "
+        "while :; do sleep 0.1; done"
+    )
     healed.output(TWO, "systemd-run", "--unit=note", "sh", "-c", note)
+    wait_until(
+        lambda: healed.on(TWO, "cat", "/var/lib/note").stdout == "runs\n",
+        what="the service runs",
+        timeout_s=_PATIENCE_S,
+    )
 
     healed.fail(FaultKind.STOP, TWO)
 
@@ -330,7 +338,11 @@ def test_a_fault_heals_by_itself_after_its_time(healed):
     assert done.returncode == 0
     assert not hears(healed, ONE, TWO)
     wait_until_heard(healed, ONE, TWO)
-    assert record.load(healed.name).faults == ()
+    wait_until(
+        lambda: record.load(healed.name).faults == (),
+        what="no fault is on record",
+        timeout_s=_PATIENCE_S,
+    )
 
 
 def test_a_host_boots_by_itself_after_its_time(healed):

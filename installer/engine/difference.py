@@ -227,7 +227,7 @@ def _has_rights(entry: ManagedFile | Directory, fact: PathFact, observation: Obs
 
 def _is_user(user: User, observation: Observation) -> bool:
     fact = observation.users.get(user.name)
-    return fact is not None and fact.home == user.home and set(user.groups) <= set(fact.groups)
+    return fact is not None and set(user.groups) <= set(fact.groups)
 
 
 def _holds(stage: Stage, step: Step, observation: Observation) -> bool:

@@ -136,16 +136,20 @@ def package_stage():
 
 def packages_start_nothing(targets):
     def act(session):
+        session.run("rm -f /run/cfy-test.*")
+        before = session.commands
         stage = package_stage()
         first = session.apply(stage, session.observe([stage]))
-        commands = session.commands
+        commands = session.commands - before
         seen = session.run("cat /run/cfy-test.started-by || true; cat /etc/cfy-test.conf")
+        enabled = session.run("systemctl is-enabled cfy-test; systemctl is-active cfy-test")
         policy = session.run("ls /usr/sbin/policy-rc.d").code
         again = session.apply(stage, session.observe([stage]))
         return {
             "first": first.changes,
             "commands": commands,
             "seen": seen.stdout,
+            "enabled": enabled.stdout,
             "policy_left": policy == 0,
             "again": again.changes,
         }

@@ -80,7 +80,7 @@ def _apt_state(bundle: Bundle, folder: str) -> NodeState:
     conf = render("bundle/apt.conf.j2", folder=APT_FOLDER)
     source = render("bundle/bundle.sources.j2", repository=f"{folder}/apt")
     return NodeState(
-        directories=(Directory(path=f"{APT_FOLDER}/lists/partial"),),
+        directories=(Directory(path=f"{APT_FOLDER}/lists"),),
         files=(
             ManagedFile(path=APT_CONF, content=conf),
             ManagedFile(path=f"{APT_FOLDER}/sources/bundle.sources", content=source),

@@ -29,8 +29,8 @@ def patroni_stage(db: DatabaseSettings) -> Stage:
         state=_member(db),
         gate=_cluster_gate(db),
         steps=(
+            *users_steps(db),  # first: replicas cannot follow with passwords that nobody has yet
             _config_step(db),
-            *users_steps(db),
             *((application_step(db, db.application),) if db.application else ()),
             _parameters_step(db),
         ),

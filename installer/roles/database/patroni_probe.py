@@ -27,6 +27,7 @@ _REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
 _RELOADED_S = 15.0
 _POLL_S = 0.5
+_PASSING = (http.client.UNAUTHORIZED, http.client.CONFLICT)
 _SYNCHRONOUS = ("sync_standby", "quorum_standby")
 
 
@@ -52,12 +53,13 @@ class Patroni:
     def change(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         """Make a change; raises Refusal with Patroni's words.
 
-        A new password counts once Patroni has read its configuration again, in its next loop.
+        New passwords, its own and etcd's, count once Patroni has read them in its next loop: until
+        then it refuses the change, or cannot store it and says that there is a conflict.
         """
         deadline = time.monotonic() + _RELOADED_S
         while True:
             status, said = self._ask(method, path, json.dumps(body))
-            if status != http.client.UNAUTHORIZED or time.monotonic() > deadline:
+            if status not in _PASSING or time.monotonic() > deadline:
                 break
             time.sleep(_POLL_S)
         if status not in (http.client.OK, http.client.ACCEPTED):

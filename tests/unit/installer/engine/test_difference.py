@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from installer.engine.difference import Verb, difference
+from installer.engine.changes import Verb
+from installer.engine.difference import difference
 from installer.engine.observation import (
     GuardFact,
     Observation,

@@ -25,21 +25,24 @@ APT_OPTIONS = ("-c", APT_CONF)
 
 def bundle_stages(
     bundle: Bundle | None, roles: Iterable[str], facts: NodeFacts, folder: str = BUNDLE_FOLDER
-) -> tuple[Stage, ...]:
-    """Return what a node needs first: the bundle as apt's source, and our environments.
+) -> tuple[Stage, Stage]:
+    """Return what a node needs of a bundle: it as apt's source, then our environments.
 
-    `folder` is where the node has its files of the bundle. Without a bundle the environments must
-    be there already. Raises PreflightError when the bundle is for another release than the node's.
+    Packages wait for the first only; `folder` is where the node has its files of the bundle.
+    Without a bundle the environments must be there already. Raises PreflightError when the bundle
+    is for another release than the node's.
     """
     wanted = set(roles)
     environments = [e for e in ENVIRONMENTS if wanted.intersection(e.roles)]
     if bundle is None:
-        return (Stage(name="bundle", steps=tuple(map(_expect, environments))),)
+        found = Stage(name="environments", steps=tuple(map(_expect, environments)))
+        return Stage(name="bundle"), found
     _check_release(bundle, facts)
     return (
+        Stage(name="bundle", state=_apt_state(bundle, folder)),
         Stage(
-            name="bundle",
-            state=_apt_state(bundle, folder) | _marks(bundle, environments),
+            name="environments",
+            state=_marks(bundle, environments),
             steps=tuple(_unpack(e, bundle.digest_of, folder) for e in environments),
         ),
     )

@@ -45,8 +45,8 @@ def bundle_in(folder: Path, code: str, packages=()) -> Bundle:
 
 def stage_of(bundle: Bundle | None, *roles: str):
     folder = str(bundle.path) if bundle else ""
-    (stage,) = bundle_stages(bundle, roles, TRIXIE, folder)
-    return stage
+    source, environments = bundle_stages(bundle, roles, TRIXIE, folder)
+    return replace(environments, state=source.state | environments.state)
 
 
 def unpack_step(bundle: Bundle):

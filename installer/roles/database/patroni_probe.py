@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PORT = 8008
+ETCD_PORT = 2379
 TLS = "/etc/patroni/tls"
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
@@ -38,11 +39,9 @@ class Refusal(Exception):
 class Patroni:
     """The REST interface of one member; a new connection for each request, as it closes them."""
 
-    def __init__(self, host: str, user: str = "", *, answer_s: float = _ANSWER_S) -> None:
+    def __init__(self, host: str, user: str = "") -> None:
         self._host = host
-        self._answer_s = answer_s
-        self._context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
-        self._context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
+        self._context = _context()
         login = f"{user}:{os.environ.get('PATRONI_REST_PASSWORD', '')}".encode()
         self._headers = {"Authorization": "Basic " + base64.b64encode(login).decode()}
 
@@ -70,7 +69,7 @@ class Patroni:
             self._host,
             PORT,
             context=self._context,
-            timeout=self._answer_s if method == "GET" else _RESTART_S,
+            timeout=_ANSWER_S if method == "GET" else _RESTART_S,
         )
         try:
             connection.request(method, path, body, self._headers)
@@ -109,8 +108,8 @@ def check_cluster(host: str, wanted: Sequence[str], peers: Sequence[str]) -> int
     if not problems:
         print(f"one leader, {int(count) - 1} replicas follow it")  # noqa: T201
         return 0
-    away = [peer for peer in peers if not _reaches(peer)]
-    problems += [f"{peer} is not reached" for peer in away]
+    away = [peer for peer in peers if not _has_etcd(peer)]
+    problems += [f"{peer} is not installed or down" for peer in away]
     print("; ".join(problems))  # noqa: T201
     return DEFERRED if away else 1
 
@@ -185,12 +184,24 @@ def is_in_turn(members: Sequence[Mapping[str, Any]], name: str, *, leader_first:
     return is_leader is leader_first or not first
 
 
-def _reaches(host: str) -> bool:
+def _has_etcd(host: str) -> bool:
+    """Tell whether a member is installed: Patroni itself is silent until etcd is complete."""
+    context = _context()
+    connection = http.client.HTTPSConnection(host, ETCD_PORT, context=context, timeout=_REACH_S)
     try:
-        Patroni(host, answer_s=_REACH_S).get("/patroni")
-    except (OSError, ValueError, http.client.HTTPException):
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
     return True
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
+    context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
+    return context
 
 
 _ACTIONS: dict[str, Callable[..., int]] = {

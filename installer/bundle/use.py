@@ -22,6 +22,8 @@ APT_FOLDER = "/var/lib/cfy_manager/apt"
 APT_CONF = f"{APT_FOLDER}/apt.conf"
 APT_OPTIONS = ("-c", APT_CONF)
 
+_NOT_URGENT = "renice -n 10 $$ >/dev/null  # the packages of the same host come first\n"
+
 
 def bundle_stages(
     bundle: Bundle | None, roles: Iterable[str], facts: NodeFacts, folder: str = BUNDLE_FOLDER
@@ -125,7 +127,7 @@ def _unpack(environment: Environment, digest_of: Callable[[str], str], folder: s
     return Step(
         name=f"Unpack the environment {environment.name}",
         guard=" && ".join(held),
-        script=render("bundle/unpack.sh.j2", **values).decode(),
+        script=_NOT_URGENT + render("bundle/unpack.sh.j2", **values).decode(),
         timeout_s=300,
     )
 

@@ -14,7 +14,10 @@ from installer.state import Step
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
 _RECORD = "/var/lib/cfy_manager/manager-bootstrap"
-_MANAGER = f"setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
+# HOME: libpq looks for a certificate below it, and root's is closed to the runtime
+_MANAGER = (
+    f"env HOME={HOME} setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
+)
 _CREATE_DATABASE = (Path(__file__).parent / "create_database.py").read_text()
 
 

@@ -103,8 +103,8 @@ def test_no_secret_was_on_a_command_line_during_the_rollout(rollout, needles):
     assert _found(needles, "\n".join(rollout.command_lines)) == []
 
 
-def test_no_secret_is_on_a_command_line_of_what_runs(cluster, needles):
-    lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+def test_no_secret_is_on_a_command_line_of_what_runs_on_the_hosts(cluster, needles):
+    lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*")]
     assert any("patroni" in line for line in lines)
 
     assert _found(needles, "\n".join(lines)) == []
@@ -133,8 +133,11 @@ def _found(needles, text):
     return [name for name, value in needles.items() if value in text]
 
 
-def _command_line(path):
+def _command_line(process):
+    """Return the command line of a host's process; the client of tests has one of its own."""
     try:
-        return path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        if (process / "ns/pid").stat().st_ino == Path("/proc/self/ns/pid").stat().st_ino:
+            return ""
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:  # it has ended
         return ""

@@ -9,6 +9,11 @@ from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.secrets import Secret
 
+# RabbitMQ 4 lets a member start a cluster alone after so many rounds of looking for others, each
+# of which takes seconds: so many that systemd restarts it before. 3.10 elects by a lock, and its
+# holder spends all rounds before the others may go on.
+_DISCOVERY_ROUNDS = {"bookworm": 10}
+_MANY_ROUNDS = 120
 _MAX_REPLICAS = 3  # more cost writes and survive nothing that matters: one broker may fail
 
 
@@ -55,7 +60,7 @@ class QueueSettings:
     """One RabbitMQ node; a single broker is a cluster with one member."""
 
     name: str  # the host part of the Erlang node name
-    members: tuple[Member, ...]  # this one included, the one that starts a new cluster first
+    members: tuple[Member, ...]  # this one included
     username: str
     password: Secret
     cookie: Secret | None  # None on a single broker: the package makes one
@@ -63,6 +68,7 @@ class QueueSettings:
     policies: tuple[Policy, ...] = ()
     use_long_names: bool = False
     fd_limit: int = 102400
+    discovery_rounds: int = _MANY_ROUNDS  # half a second apart
     client_port: int = 5671
     management_port: int = 15671
     distribution_port: int = 25672
@@ -104,7 +110,7 @@ class QueueSettings:
         return "inet6_tls" if only_ipv6 else "inet_tls"
 
 
-def queue_settings(inputs: NodeInputs, _: NodeFacts) -> QueueSettings:
+def queue_settings(inputs: NodeInputs, facts: NodeFacts) -> QueueSettings:
     """Return the settings of this node's broker."""
     rabbitmq = inputs.config["rabbitmq"]
     name = rabbitmq["nodename"] or inputs.name
@@ -124,6 +130,7 @@ def queue_settings(inputs: NodeInputs, _: NodeFacts) -> QueueSettings:
         policies=tuple(_policy(policy) for policy in rabbitmq["policies"]),
         use_long_names=rabbitmq["use_long_name"] or any("." in member.name for member in members),
         fd_limit=rabbitmq["fd_limit"],
+        discovery_rounds=_DISCOVERY_ROUNDS.get(facts.release, _MANY_ROUNDS),
     )
 
 

@@ -44,10 +44,10 @@ QueueFactory = Callable[..., QueueSettings]
 def queue() -> QueueFactory:
     """Return a maker of settings; its keywords replace keys of the section `rabbitmq`."""
 
-    def make(**changed: Any) -> QueueSettings:
+    def make(release: str = "trixie", **changed: Any) -> QueueSettings:
         config = copy.deepcopy(CONFIG)
         config["rabbitmq"] |= changed
         inputs = NodeInputs(name="host-2", config=config, read=lambda path: path.encode())
-        return queue_settings(inputs, NodeFacts())
+        return queue_settings(inputs, NodeFacts(release=release))
 
     return make

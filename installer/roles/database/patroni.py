@@ -55,7 +55,8 @@ def _member(db: DatabaseSettings) -> NodeState:
             tls=TLS_FOLDER,
             sockets=SOCKET_FOLDER,
             hba=hba_lines(db),
-            dynamic=cluster_config(db),
+            # at first a quick loop: it saves seconds of waiting for each other; a step changes it
+            dynamic=cluster_config(db) | {"loop_wait": 1},
         ),
         owner=_USER,
         mode=0o400,  # it holds the passwords

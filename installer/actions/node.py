@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from installer.actions.install import journaled
+from installer.actions.installed import STATE, record_config
 from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
@@ -19,8 +20,6 @@ from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.report import Report
 
-CONFIG = Path("/etc/cloudify/config.yaml")
-STATE = Path("/var/lib/cfy_manager")
 LOGS = Path("/var/log/cloudify/manager")
 
 
@@ -53,6 +52,7 @@ def install_node(
         logged_to(LOGS, "install") as log_path,
         journaled(STATE / "journal.jsonl", report) as notify,
     ):
+        record_config(config)
         node = local_node(config, STATE)
         job = replace(local_job(node.inputs), files=node.files)
         with survey([job]) as seen:

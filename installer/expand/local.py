@@ -24,6 +24,15 @@ from installer.secrets import Secret
 from installer.state import ManagedFile
 
 _VERIFIER: KeyPath = ("postgresql_server", "application", "password_verifier")
+_REMOTE: KeyPath = ("postgresql_server", "enable_remote_connections")
+_CLIENTS: KeyPath = ("postgresql_server", "allowed_clients")
+# who belongs to a cluster: a file that says it says all of it
+_MEMBERS: tuple[KeyPath, ...] = (
+    ("postgresql_server", "cluster", "nodes"),
+    ("rabbitmq", "cluster_members"),
+    ("manager", "cluster_members"),
+    ("loadbalancer", "managers"),
+)
 _NAMES: tuple[KeyPath, ...] = (
     ("postgresql_client", "cloudify_username"),
     ("postgresql_client", "cloudify_db_name"),
@@ -59,9 +68,19 @@ def local_node(config: Document, folder: Path) -> LocalNode:
 
 
 def _given(config: Document) -> dict[str, Any]:
-    """Return what a completed configuration says, without the keys that it leaves empty."""
+    """Return what a completed configuration says, without the keys that it leaves empty.
+
+    That no other machine may connect is the default, and holds for ours too: only this node may.
+    """
+    if not value_at(config, _REMOTE):
+        config = without(config, {_REMOTE})
+    return _without_empty(config)
+
+
+def _without_empty(config: Document) -> dict[str, Any]:
     children = {
-        key: _given(value) if isinstance(value, Mapping) else value for key, value in config.items()
+        key: _without_empty(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
     }
     return {key: value for key, value in children.items() if value not in ("", None, {}, [])}
 
@@ -106,7 +125,9 @@ def _settings(given: Document) -> Document:
 
 def _left_out(config: Document, own: Document) -> set[KeyPath]:
     """Return what would be ours to say in a cluster, but is not on this node."""
-    keys: set[KeyPath] = set()
+    keys: set[KeyPath] = {path for path in _MEMBERS if value_at(config, path)}
+    if value_at(config, _REMOTE):  # without allowed_clients: any
+        keys.add(_CLIENTS)
     if not has(config, "manager"):  # the managers are elsewhere, and know other secrets
         keys |= {_VERIFIER, ("status_reporter",)}
     if brings_certificates(config):

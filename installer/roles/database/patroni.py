@@ -84,6 +84,7 @@ def _member(db: DatabaseSettings) -> NodeState:
         ),
         files=(config, *tls),
         units=(unit,),
+        data=(db.data_dir, "/var/lib/postgresql/.pgpass-patroni"),
     )
 
 

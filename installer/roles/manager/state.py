@@ -167,6 +167,7 @@ def _services(manager: ManagerSettings) -> NodeState:
                 ),
             ),
         ),
+        data=("/var/log/cloudify/nginx",),
     )
 
 

@@ -68,6 +68,37 @@ def test_what_the_file_says_is_kept(tmp_path):
     assert "Xo3gieW8ooNg4Iey" not in (tmp_path / "secrets.yaml").read_text()
 
 
+def test_managers_elsewhere_reach_a_database_that_lets_others_connect(tmp_path):
+    """The guide's files name no clients, only that remote connections are enabled."""
+    config = alone(
+        tmp_path,
+        services_to_install=["database_service"],
+        postgresql_server={"enable_remote_connections": True},
+    ).inputs.config
+
+    assert config["postgresql_server"]["allowed_clients"] == []
+
+
+def test_the_manager_beside_a_database_reaches_it_and_no_other_machine_does(tmp_path):
+    server = alone(tmp_path).inputs.config["postgresql_server"]
+
+    assert server["enable_remote_connections"]
+    assert server["allowed_clients"] == ["10.0.0.1", "cfy.example.com"]
+
+
+def test_the_members_are_those_of_the_file(tmp_path):
+    """The names that a file gives to nodes need not be their host names."""
+    nodes = {"first": {"ip": "10.0.0.1"}, "second": {"ip": "10.0.0.2"}, "third": {"ip": "10.0.0.3"}}
+
+    config = alone(
+        tmp_path,
+        services_to_install=["database_service"],
+        postgresql_server={"cluster": {"nodes": nodes}},
+    ).inputs.config
+
+    assert config["postgresql_server"]["cluster"]["nodes"] == nodes
+
+
 def test_a_database_alone_makes_no_user_whose_password_no_manager_knows(tmp_path):
     config = alone(tmp_path, services_to_install=["database_service"]).inputs.config
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer.config.model import Document
+from installer.config.rules import password_fault
 from installer.config.source import Finding, KeyPath, value_at
 from installer.config.words import nearest
 from installer.config.yaml_text import load_yaml
@@ -136,6 +137,8 @@ def _findings(document: Document) -> Iterator[Finding]:
             yield Finding((name,), "this secret is not known", remedy)
         elif not isinstance(value, str) or not value:
             yield Finding((name,), "this is no text", "put it in quotes, or remove the line")
+        elif fault := password_fault(value):
+            yield Finding((name,), fault, "remove the line to have one generated")
 
 
 def _mode_problems(path: Path) -> Iterator[Problem]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from manager.errors import BadParameters, ManagerError, SettingsError
 from manager.log import configure_logging
-from manager.services.bootstrap import bootstrap, parse_secrets, reporter_tokens
+from manager.services.bootstrap import BootstrapSecrets, bootstrap, parse_secrets, reporter_tokens
 from manager.services.check import database_problems, file_problems
 from manager.services.cluster import remove_broker, remove_database_node, remove_manager
 from manager.services.sync import prepare_home, serve
 from manager.settings import Settings, settings_path
 from manager.settings_file import load_settings
 from manager.storage.database import Database
-from manager.storage.schema import head_revision, lock_cluster, upgrade_schema
+from manager.storage.schema import lock_cluster, upgrade_schema
 
 _FAILED = 1
 _INVALID = 3  # the installer's exit code for an invalid configuration
@@ -64,11 +64,12 @@ def _tokens(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(settings: Settings, _options: argparse.Namespace) -> int:
+def _check(settings: Settings, options: argparse.Namespace) -> int:
+    secrets = parse_secrets(_json_on_stdin()) if options.secrets else BootstrapSecrets()
     problems = list(file_problems(settings))
     if not problems:
         with Database(settings.database).session() as session:
-            problems = list(database_problems(settings, session, head_revision()))
+            problems = list(database_problems(session, settings, secrets))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return _FAILED if problems else 0
 
@@ -111,7 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     tokens = commands.add_parser("tokens", help="show the status reporters' tokens")
     tokens.add_argument("--json", action="store_true")
-    commands.add_parser("check", help="tell what keeps this manager from working")
+    check = commands.add_parser("check", help="tell what keeps this manager from working")
+    check.add_argument(
+        "--secrets", action="store_true", help="compare the tokens in bootstrap's JSON"
+    )
     forget = commands.add_parser("forget", help="remove a node that has left the cluster")
     forget.add_argument("type", choices=sorted(_FORGET))
     forget.add_argument("name")

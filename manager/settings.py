@@ -7,6 +7,7 @@ from pathlib import Path
 
 DEFAULT_PATH = Path("/opt/manager/manager.yaml")
 PATH_VARIABLE = "MANAGER_CONFIG"
+SYNC_UNIT = "cloudify-syncthing.service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def default_services() -> dict[str, str]:
     return {
         "Webserver": "nginx.service",
         "Manager Rest-Service": "cloudify-restservice.service",
-        "File Sync Service": "cloudify-syncthing.service",
+        "File Sync Service": SYNC_UNIT,
     }
 
 

@@ -1,18 +1,18 @@
 """Everything a cluster's run needs, read or made on the controller before any node is touched."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
-from installer.bundle.use import bundle_stage
+from installer.bundle.use import bundle_stages
 from installer.cluster_secrets import ensure_secrets, provisional_secrets
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
 from installer.expand import certificate_requests, expand, node_files
 from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
-from installer.state import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +34,13 @@ class Cluster:
         """Return the work on each node."""
         return [self._job(node) for node in self.inventory.nodes]
 
-    def _bundle_stages(self, node: Node) -> tuple[Stage, ...]:
-        roles = tuple(str(role) for role in node.roles)
-        return (bundle_stage(self.bundle, roles),) if self.bundle else ()
-
     def _job(self, node: Node) -> NodeJob:
         inputs = self.inputs[node.name]
         return NodeJob(
             target=target_of(node),
             inputs=inputs,
             files=node_files(inputs),
-            stages=self._bundle_stages(node),
+            stages=functools.partial(bundle_stages, self.bundle, tuple(map(str, node.roles))),
         )
 
 

@@ -1,5 +1,6 @@
 """Install one node by itself, from its config.yaml, through the same stages as a cluster's."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from installer.actions.installed import STATE, record_config
 from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
-from installer.bundle.use import bundle_stage
+from installer.bundle.use import bundle_stages
 from installer.config.check import load_config
 from installer.config.model import Document, NodeInputs
 from installer.engine.target import Target
@@ -74,5 +75,5 @@ def local_job(inputs: NodeInputs) -> NodeJob:
     return NodeJob(
         target=Target(name=inputs.name),
         inputs=inputs,
-        stages=(bundle_stage(bundle, roles, path),) if bundle else (),
+        stages=functools.partial(bundle_stages, bundle, roles, folder=path),
     )

@@ -26,6 +26,10 @@ NODE = "node"  # the pseudo role of what every node has
 T = TypeVar("T")
 
 
+def _no_stages(_: NodeFacts) -> Sequence[Stage]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeJob:
     """One node of a run: how to reach it, what it must be, and files beside its roles'."""
@@ -33,7 +37,7 @@ class NodeJob:
     target: Target
     inputs: NodeInputs
     files: tuple[ManagedFile, ...] = ()
-    stages: tuple[Stage, ...] = ()  # of NODE, before those of its roles
+    stages: Callable[[NodeFacts], Sequence[Stage]] = _no_stages  # of NODE, before its roles'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     base = Stage(
         name="base", state=NodeState(files=job.files), steps=(_host_name(job.inputs.name),)
     )
-    roles = {NODE: (base, *job.stages), **role_stages(job.inputs, facts)}
+    roles = {NODE: (base, *job.stages(facts)), **role_stages(job.inputs, facts)}
     return {
         role: tuple(replace(stage, name=f"{role}/{stage.name}") for stage in stages)
         for role, stages in roles.items()

@@ -43,8 +43,10 @@ def write_environment(
 
 
 def write_addition(target: Path, wheel: Path, environment: Environment, release: Release) -> None:
-    """Write the archive that adds one wheel to an unpacked environment."""
+    """Write the archive that adds the project's wheel to an unpacked environment."""
     members = dict(_members(wheel, environment, release))
+    if environment.command is None:  # the command works in its own environment only
+        members = {name: it for name, it in members.items() if not name.startswith("bin/")}
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
         for name in sorted(members):
             _add(archive, name, *members[name])

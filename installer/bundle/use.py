@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 
 from installer.bundle.catalogue import ENVIRONMENTS, Environment
 from installer.bundle.model import Bundle, dependencies_file, project_file
+from installer.engine.observation import NodeFacts
+from installer.errors import PreflightError, Problem
 from installer.state import Directory, ManagedFile, NodeState, Stage, Step
 from installer.templates import render
 
@@ -21,18 +23,32 @@ APT_CONF = f"{APT_FOLDER}/apt.conf"
 APT_OPTIONS = ("-c", APT_CONF)
 
 
-def bundle_stage(bundle: Bundle, roles: Iterable[str], folder: str = BUNDLE_FOLDER) -> Stage:
-    """Return the first stage of a node, whose files of the bundle are in `folder` there."""
+def bundle_stages(
+    bundle: Bundle | None, roles: Iterable[str], facts: NodeFacts, folder: str = BUNDLE_FOLDER
+) -> tuple[Stage, ...]:
+    """Return what a node needs first: the bundle as apt's source, and our environments.
+
+    `folder` is where the node has its files of the bundle. Without a bundle the environments must
+    be there already. Raises PreflightError when the bundle is for another release than the node's.
+    """
     wanted = set(roles)
-    return Stage(
-        name="bundle",
-        state=_apt_state(folder) if bundle.has_packages else NodeState(),
-        steps=tuple(
-            _unpack(environment, bundle.digest_of, folder)
-            for environment in ENVIRONMENTS
-            if wanted.intersection(environment.roles)
+    environments = [e for e in ENVIRONMENTS if wanted.intersection(e.roles)]
+    if bundle is None:
+        return (Stage(name="bundle", steps=tuple(map(_expect, environments))),)
+    _check_release(bundle, facts)
+    return (
+        Stage(
+            name="bundle",
+            state=_apt_state(bundle, folder) | _marks(bundle, environments),
+            steps=tuple(_unpack(e, bundle.digest_of, folder) for e in environments),
         ),
     )
+
+
+def environment_mark(environment: str) -> str:
+    """Return the file whose content changes with an environment, for units to restart on."""
+    (found,) = (e for e in ENVIRONMENTS if e.name == environment)
+    return f"{found.folder}/env.id"
 
 
 def environment_id(environment: str, digest_of: Callable[[str], str]) -> str:
@@ -47,7 +63,20 @@ def setup_script(digest_of: Callable[[str], str]) -> bytes:
     return render("bundle/setup.j2", **_values(environment, digest_of, '"$bundle"'))
 
 
-def _apt_state(folder: str) -> NodeState:
+def _check_release(bundle: Bundle, facts: NodeFacts) -> None:
+    if facts.release != bundle.lock.release:
+        raise PreflightError(
+            Problem(
+                where=f"{bundle.path} on {facts.hostname or 'the node'}",
+                what=f"the bundle is for {bundle.lock.release}, the node runs {facts.release}",
+                remedy=f"build one for it: cfy_manager bundle build --release {facts.release}",
+            )
+        )
+
+
+def _apt_state(bundle: Bundle, folder: str) -> NodeState:
+    if not bundle.has_packages:
+        return NodeState(absent=(APT_CONF,))
     conf = render("bundle/apt.conf.j2", folder=APT_FOLDER)
     source = render("bundle/bundle.sources.j2", repository=f"{folder}/apt")
     return NodeState(
@@ -57,6 +86,30 @@ def _apt_state(folder: str) -> NodeState:
             ManagedFile(path=APT_CONF, content=conf),
             ManagedFile(path=f"{APT_FOLDER}/sources/bundle.sources", content=source),
         ),
+    )
+
+
+def _marks(bundle: Bundle, environments: Iterable[Environment]) -> NodeState:
+    return NodeState(
+        files=tuple(
+            ManagedFile(
+                path=environment_mark(environment.name),
+                content=f"{environment_id(environment.name, bundle.digest_of)}\n".encode(),
+            )
+            for environment in environments
+        )
+    )
+
+
+def _expect(environment: Environment) -> Step:
+    """Return a step that fails with a remedy when there is no environment to work with."""
+    python = f"{environment.folder}/env/bin/python"
+    told = f"{python} is missing, and no bundle is named that would bring it."
+    remedy = "Build one (cfy_manager bundle build --wheels-only) and name it: `bundle:` ."
+    return Step(
+        name=f"Find the environment {environment.name}",
+        guard=f"[ -x {python} ]",
+        script=f"echo {shlex.quote(f'{told} {remedy}')} >&2\nexit 1\n",
     )
 
 

@@ -57,14 +57,19 @@ def password_findings(document: Document) -> Iterator[Finding]:
     Source: NIST SP 800-63B, 5.1.1.2: at least 8 characters, none of a list of known ones.
     """
     for path, value, field in leaves(document, config_schema()):
-        if not value or not field.get("x-password"):
-            continue
-        remedy = "remove it to have one generated, or choose 16 random letters and digits"
-        if len(value) < _SHORTEST_PASSWORD:
-            what = f"the password has fewer than {_SHORTEST_PASSWORD} characters"
-            yield Finding(path, what, remedy)
-        elif value.lower() in _KNOWN_PASSWORDS or len(set(value)) == 1:
-            yield Finding(path, "the password is a well-known one", remedy)
+        fault = password_fault(value) if value and field.get("x-password") else None
+        if fault:
+            remedy = "remove it to have one generated, or choose 16 random letters and digits"
+            yield Finding(path, fault, remedy)
+
+
+def password_fault(password: str) -> str | None:
+    """Return why others may know or guess a password, or None."""
+    if len(password) < _SHORTEST_PASSWORD:
+        return f"the password has fewer than {_SHORTEST_PASSWORD} characters"
+    if password.lower() in _KNOWN_PASSWORDS or len(set(password)) == 1:
+        return "the password is a well-known one"
+    return None
 
 
 def user_as_password_findings(document: Document) -> Iterator[Finding]:

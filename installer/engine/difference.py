@@ -100,6 +100,12 @@ class StageDifference:
     reloads_systemd: bool = False
 
     @property
+    def touched(self) -> set[str]:
+        """Return the paths whose content this stage changes."""
+        written = {change.file.path for change in self.files if not change.is_rights_only}
+        return written | set(self.absent)
+
+    @property
     def is_applied(self) -> bool:
         """Tell whether `apply` has nothing to do: deferred restarts are not its own."""
         deferred = {str(change) for change in self.units if change.is_deferred}
@@ -155,13 +161,13 @@ def difference(stages: Sequence[Stage], observation: Observation) -> Difference:
 
 
 def stage_difference(stage: Stage, observation: Observation) -> StageDifference:
-    """Return what must change for one stage; units heed changed files of every observed stage."""
+    """Return what must change for one stage; its units heed files of earlier stages as well."""
     state = stage.state
     stages = observation.stages or (stage,)
     files = _file_changes(stage, observation)
     absent = tuple(path for path in state.absent if path in observation.paths)
     touched = {change.file.path for change in files if not change.is_rights_only} | set(absent)
-    pending_paths = touched.union(*(_touched(other, observation) for other in stages))
+    heeded = touched.union(*(_touched(other, observation) for other in _before(stage, stages)))
     return StageDifference(
         stage=stage,
         packages=tuple(p.name for p in state.packages if p.name not in observation.packages),
@@ -170,15 +176,18 @@ def stage_difference(stage: Stage, observation: Observation) -> StageDifference:
         files=files,
         absent=absent,
         units=tuple(
-            change
-            for unit in state.units
-            for change in _unit_changes(unit, observation, pending_paths)
+            change for unit in state.units for change in _unit_changes(unit, observation, heeded)
         ),
         steps=tuple(step for step in stage.steps if not _holds(stage, step, observation)),
         marks=_marks(stages, observation, touched),
         leftovers=observation.leftovers,
         reloads_systemd=_reloads_systemd(stage, observation, touched),
     )
+
+
+def _before(stage: Stage, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    names = [other.name for other in stages]
+    return tuple(stages[: names.index(stage.name)]) if stage.name in names else ()
 
 
 def _touched(stage: Stage, observation: Observation) -> set[str]:

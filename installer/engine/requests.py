@@ -71,7 +71,13 @@ def _units(change: StageDifference) -> dict[str, Any] | None:
         return None
     now = [entry for entry in change.units if not entry.is_deferred]
     verbs = {verb.value: _names(e.unit.name for e in now if e.verb is verb) for verb in Verb}
-    return verbs | {"daemon_reload": change.reloads_systemd}
+    # A unit that an earlier stage of this run started would ignore a mere start.
+    afresh = [
+        entry.unit.name
+        for entry in now
+        if entry.verb is Verb.START and change.touched.intersection(entry.unit.restart_on)
+    ]
+    return verbs | {"start_afresh": afresh, "daemon_reload": change.reloads_systemd}
 
 
 def _names(names: Iterable[str]) -> list[str]:

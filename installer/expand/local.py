@@ -57,7 +57,7 @@ def local_node(config: Document, folder: Path) -> LocalNode:
     inventory = _inventory(config, given, folder)
     secrets = provisional_secrets(inventory.secrets_path)
     own = expand(inventory, secrets, {})[inventory.name].config
-    wanted = complete(merged(without(own, _left_out(config, own)), given))
+    wanted = complete(merged(without(own, _left_out(config, own)), _with_own_manager(given)))
     save_secrets(inventory.secrets_path, _used(wanted, given, secrets))
     name = inventory.nodes[0].name
     if brings_certificates(config):
@@ -83,6 +83,20 @@ def _without_empty(config: Document) -> dict[str, Any]:
         for key, value in config.items()
     }
     return {key: value for key, value in children.items() if value not in ("", None, {}, [])}
+
+
+def _with_own_manager(given: Document) -> Document:
+    """Let a manager on this node reach the database at the node's address, and nobody else."""
+    server = given["postgresql_server"]
+    if not (has(given, "database") and has(given, "manager")):
+        return given
+    if server["enable_remote_connections"]:
+        return given
+    access = {
+        "enable_remote_connections": True,
+        "allowed_clients": [given["manager"]["private_ip"]],
+    }
+    return merged(given, {"postgresql_server": access})
 
 
 def _inventory(config: Document, given: Document, folder: Path) -> Inventory:

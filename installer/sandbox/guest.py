@@ -48,6 +48,7 @@ def boot_command(place: Place) -> list[str]:
         f"--machine={machine}",
         f"--network-namespace-path={place.namespace}",
         f"--capability={_CAPABILITIES}",
+        "--system-call-filter=bpf",  # without it IPAddressDeny= of a unit is silently nothing
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
     ]
 

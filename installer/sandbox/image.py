@@ -25,6 +25,7 @@ PACKAGES = (
     "dbus",
     "iproute2",
     "iputils-ping",
+    "libnss-systemd",
     "openssh-server",
     "openssl",
     "procps",

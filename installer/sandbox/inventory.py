@@ -1,49 +1,34 @@
-"""The nodes of an inventory file, as far as a sandbox needs them."""
+"""The hosts that an inventory file asks for."""
 
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from installer.errors import ConfigError, Problem
+from installer import inventory
 from installer.sandbox.plan import DEFAULT_NETWORK, Node, Plan, plan_hosts
+
+_PUBLIC_NETWORK = "public"
 
 
 def plan_of_inventory(path: Path) -> Plan:
-    """Return the hosts and networks that an inventory describes; raises ConfigError."""
-    document = _read(path)
-    nodes = document.get("nodes")
-    if not isinstance(nodes, list) or not nodes:
-        raise _refuse(path, "nodes", "is not a list of nodes", "list at least one node")
-    balancer = document.get("load_balancer") or {}
-    reserved = [str(value) for value in balancer.values()] if isinstance(balancer, dict) else []
-    return plan_hosts([_node(path, index, node) for index, node in enumerate(nodes)], reserved)
+    """Return the hosts and networks of an inventory; raises ConfigError with all its problems."""
+    wanted = inventory.load_inventory(path)
+    balancer = wanted.load_balancer
+    # the controller must not sit on the address that the load balancers will share
+    reserved = [word for word in (balancer.address, balancer.virtual_ip) if word is not None]
+    return plan_hosts([_node(node) for node in wanted.nodes], reserved)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _node(node: inventory.Node) -> Node:
+    addresses = {DEFAULT_NETWORK: node.address}
+    if node.public_address != node.address and _is_address(node.public_address):
+        addresses[_PUBLIC_NETWORK] = node.public_address
+    further = {name: address for name, address in node.networks.items() if name not in addresses}
+    return Node(node.name, addresses | further)
+
+
+def _is_address(text: str) -> bool:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise _refuse(path, "file", str(error), "give the path of an inventory") from error
-    if not isinstance(document, dict):
-        raise _refuse(path, "file", "is not a mapping", "see `cfy_manager validate -i`")
-    return document
-
-
-def _node(path: Path, index: int, node: object) -> Node:
-    if not isinstance(node, dict) or not {"name", "address"} <= node.keys():
-        raise _refuse(path, f"nodes[{index}]", "has no name or no address", "write both")
-    further = node.get("networks") or {}
-    if not isinstance(further, dict):
-        raise _refuse(path, f"nodes[{index}].networks", "is not a mapping", "write name: address")
-    addresses = {DEFAULT_NETWORK: str(node["address"])}
-    addresses |= {
-        str(network): str(address)
-        for network, address in further.items()
-        if network != DEFAULT_NETWORK
-    }
-    return Node(str(node["name"]), addresses)
-
-
-def _refuse(path: Path, where: str, what: str, remedy: str) -> ConfigError:
-    return ConfigError(Problem(where=where, what=what, remedy=remedy, file=str(path)))
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True

@@ -25,13 +25,12 @@ from installer.sandbox.process import (
 # /run/systemd/nspawn: an own one lets two sandboxes have hosts of the same name.
 _HOLD = """\
 set -eu
-cd "$0"
-mkdir -p /run/systemd/nspawn netns
+mkdir -p /run/systemd/nspawn "$0/netns"
 mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn
 mount -t tmpfs -o mode=755 tmpfs "$0/netns"
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward  # an address of no host is unreachable at once
-: >ready
+: >"$0/ready"
 exec sleep infinity
 """
 _START_TIMEOUT_S = 20.0
@@ -71,39 +70,39 @@ def seen_by(keeper: ProcessId, path: Path) -> Path:
 
 
 def kill_inside(folder: Path) -> None:
-    """Kill every process in the namespaces of the sandbox in this folder, the keeper last.
+    """Kill every process that lives in the sandbox of this folder, whoever started it.
 
-    The keeper is known by its working directory, so one that a killed `up` did not record
-    is found as well.
+    They are known by the sandbox's mounts in their namespace, so a guest whose supervisor was
+    killed and a keeper that a killed `up` did not record are found as well.
     """
-    for keeper in _keepers(folder):
-        spaces = _namespaces(keeper.pid)
-        inhabitants = [
-            process
-            for process in _identities()
-            if process not in (keeper, identify(os.getpid())) and _namespaces(process.pid) & spaces
-        ]
-        for process in (*inhabitants, keeper):
+    wait_until(
+        lambda: not _killed(folder),
+        what=f"all processes in {folder} have ended",
+        timeout_s=_END_TIMEOUT_S,
+    )
+
+
+def _killed(folder: Path) -> list[ProcessId]:
+    """Kill what lives in the sandbox now and return it; empty when there was nothing left."""
+    inhabitants = [process for process in _identities() if _has_mounts_of(process.pid, folder)]
+    networks = {link_of(process.pid, "ns/net") for process in inhabitants}
+    networks -= {link_of(os.getpid(), "ns/net"), None}
+    for process in _identities():
+        # a command of `sandbox exec` may have left the mounts, not the network
+        if process in inhabitants or link_of(process.pid, "ns/net") in networks:
             process.kill(signal.SIGKILL)
-        for process in (*inhabitants, keeper):
-            process.wait(_END_TIMEOUT_S)
+    return inhabitants
 
 
-def _keepers(folder: Path) -> list[ProcessId]:
-    own = _namespaces(os.getpid())
-    return [
-        process
-        for process in _identities()
-        if link_of(process.pid, "cwd") == folder and not _namespaces(process.pid) & own
-    ]
+def _has_mounts_of(pid: int, folder: Path) -> bool:
+    try:
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+    except OSError:  # it ended, or the kernel keeps it from us: then it is none of ours
+        return False
+    return pid != os.getpid() and f"{folder}/" in mounts
 
 
 def _identities() -> Iterator[ProcessId]:
     for pid in all_processes():
         with suppress(ProcessLookupError):
             yield identify(pid)
-
-
-def _namespaces(pid: int) -> set[Path]:
-    links = (link_of(pid, "ns/net"), link_of(pid, "ns/mnt"))
-    return {link for link in links if link is not None}

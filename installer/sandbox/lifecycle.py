@@ -3,12 +3,11 @@
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.errors import NotHealthy, PhaseFailed, Problem, Refused
-from installer.sandbox import cgroup, guest, network, record, ssh
+from installer.sandbox import cgroup, guest, network, record, ssh, watch
 from installer.sandbox.capabilities import require_capabilities, require_space
 from installer.sandbox.disk import DEFAULT_SIZE_GB, make_disk
 from installer.sandbox.image import ensure_image
@@ -175,25 +174,22 @@ def _remove(name: str) -> None:
     folder = record.sandbox_dir(name)
     if not folder.exists():
         return
-    with suppress(FileNotFoundError):  # a killed `up` may not have written it
-        _stop_all(record.parse((folder / "sandbox.json").read_text()))
+    watch.stop_watchers(name)
     kill_inside(folder)
-    wait_until(
-        # the kernel lets go of the last disk a moment after the last process
-        lambda: f"{folder}/" not in run(["losetup", "--noheadings", "--output=BACK-FILE"]),
-        what=f"the disks of sandbox {name} are released",
-        timeout_s=_RELEASE_TIMEOUT_S,
-    )
-    wait_until(
-        lambda: cgroup.remove_groups(name),
-        what=f"the processes of sandbox {name} have ended",
-        timeout_s=_RELEASE_TIMEOUT_S,
-    )
-    shutil.rmtree(folder)
+    for what, gone in (
+        ("disks", lambda: _disks_are_released(folder)),
+        ("control groups", lambda: cgroup.remove_groups(name)),
+        ("files", lambda: _files_are_deleted(folder)),
+    ):
+        # the kernel lets go of the last one a moment after the last process
+        wait_until(gone, what=f"the {what} of {name} are gone", timeout_s=_RELEASE_TIMEOUT_S)
 
 
-def _stop_all(made: Record) -> None:
-    for fault in made.faults:
-        if fault.watcher is not None:
-            fault.watcher.kill()
-    guest.cut_power(list(made.supervisors.values()))
+def _disks_are_released(folder: Path) -> bool:
+    return f"{folder}/" not in run(["losetup", "--noheadings", "--output=BACK-FILE"])
+
+
+def _files_are_deleted(folder: Path) -> bool:
+    # a tool that a killed `up` had started may still be writing
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()

@@ -68,7 +68,8 @@ class Record:
 
 def sandboxes_dir() -> Path:
     """Return where sandboxes live; CFY_MANAGER_SANDBOXES names another place."""
-    return Path(os.environ.get("CFY_MANAGER_SANDBOXES", "/var/lib/cfy_manager/sandboxes"))
+    place = os.environ.get("CFY_MANAGER_SANDBOXES", "/var/lib/cfy_manager/sandboxes")
+    return Path(place).resolve()  # the kernel names mounts by this path
 
 
 def sandbox_dir(name: str) -> Path:

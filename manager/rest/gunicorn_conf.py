@@ -1,5 +1,8 @@
 """gunicorn's settings, from manager.yaml: `gunicorn -c python:manager.rest.gunicorn_conf`."""
 
+import gc
+from typing import Any
+
 from manager.settings import settings_path
 from manager.settings_file import load_settings
 
@@ -20,3 +23,9 @@ max_requests = 0
 accesslog = None  # nginx writes one
 errorlog = "-"
 control_socket_disable = True  # gunicorn 25 and newer; older ones ignore it
+
+
+def when_ready(_server: Any) -> None:
+    """Leave what is loaded out of garbage collection, so that workers go on sharing its memory."""
+    gc.collect()
+    gc.freeze()

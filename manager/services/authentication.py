@@ -5,18 +5,48 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from manager.errors import Forbidden, Unauthorized
 from manager.services.config import config_values
 from manager.services.passwords import PasswordChecker
 from manager.services.permissions import SYS_ADMIN, is_allowed
-from manager.services.tokens import TokenValue, parse_token
+from manager.services.tokens import parse_token
 from manager.storage.database import Database
 from manager.storage.models import Tenant, Token, User, UserTenant
 
 _USE_NOTED_EVERY_S = 60  # logins and uses of tokens are written at most so often
+
+
+# A user, with the tenant that the request names and the user's role in it. Every request asks one
+# of these, so they are built once.
+_USER: Any = (
+    select(
+        User.id,
+        User.username,
+        User.password_hash,
+        User.role,
+        User.active,
+        User.is_bootstrap_admin,
+        User.failed_logins,
+        User.last_failed_login_at,
+        Tenant.name.label("tenant"),
+        UserTenant.role.label("tenant_role"),
+    )
+    .select_from(User)
+    .outerjoin(Tenant, Tenant.name == bindparam("tenant"))
+    .outerjoin(UserTenant, and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id))
+)
+_USER_OF_NAME = _USER.where(User.username == bindparam("username"))
+_USER_OF_TOKEN = (
+    _USER.add_columns(Token.secret_hash)
+    .join(Token, Token.user_id == User.id)
+    .where(
+        Token.id == bindparam("token_id"),
+        or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +106,8 @@ class Authenticator:
         return _caller(user, credentials.tenant)
 
     def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
-        query = _user_query(credentials.tenant).where(User.username == credentials.username)
-        user = session.execute(query).one_or_none()
+        values = {"username": credentials.username, "tenant": credentials.tenant}
+        user = session.execute(_USER_OF_NAME, values).one_or_none()
         right = self._passwords.is_right(credentials.password, user.password_hash if user else None)
         if user is None or not right or not user.active or is_locked(session, user):
             if user is not None and not right:
@@ -92,25 +122,15 @@ class Authenticator:
 
     def _token_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
         value = parse_token(credentials.token)
-        user = self._token_row(session, value, credentials.tenant) if value else None
-        if value is None or user is None or not value.is_of(user.secret_hash) or not user.active:
+        if value is None:
+            raise Unauthorized("User unauthorized: Invalid authentication token")
+        values = {"token_id": value.id, "tenant": credentials.tenant}
+        user = session.execute(_USER_OF_TOKEN, values).one_or_none()
+        if user is None or not value.is_of(user.secret_hash) or not user.active:
             raise Unauthorized("User unauthorized: Invalid authentication token")
         if self._must_note(f"token {value.id}"):
             self._note_use(value.id)
         return user
-
-    def _token_row(
-        self, session: Session, value: TokenValue, tenant: str | None
-    ) -> Row[Any] | None:
-        query = (
-            _user_query(tenant)
-            .add_columns(Token.secret_hash)
-            .join(Token, Token.user_id == User.id)
-            .where(
-                Token.id == value.id, or_(Token.expires_at.is_(None), Token.expires_at > func.now())
-            )
-        )
-        return session.execute(query).one_or_none()
 
     def _must_note(self, key: str) -> bool:
         now = time.monotonic()
@@ -162,29 +182,6 @@ def is_locked(session: Session, user: Any) -> bool:
     if lock_minutes == 0 or user.last_failed_login_at is None:
         return True
     return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
-
-
-def _user_query(tenant: str | None) -> Any:
-    """Select a user, with the tenant that the request names and the user's role in it."""
-    return (
-        select(
-            User.id,
-            User.username,
-            User.password_hash,
-            User.role,
-            User.active,
-            User.is_bootstrap_admin,
-            User.failed_logins,
-            User.last_failed_login_at,
-            Tenant.name.label("tenant"),
-            UserTenant.role.label("tenant_role"),
-        )
-        .select_from(User)
-        .outerjoin(Tenant, Tenant.name == tenant)
-        .outerjoin(
-            UserTenant, and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id)
-        )
-    )
 
 
 def _caller(user: Row[Any], tenant: str | None) -> Caller:

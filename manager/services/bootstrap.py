@@ -1,6 +1,6 @@
 """Fill the database with what a cluster needs, and enter this manager into it; may run again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from manager.services.config_defaults import config_defaults
 from manager.services.encryption import Sealer
 from manager.services.passwords import hash_password
 from manager.services.permissions import DEFAULT, REPORTER_ROLES, SYS_ADMIN, TENANT_ROLES
-from manager.services.registration import register_brokers, register_databases, register_manager
+from manager.services.registration import register
 from manager.services.tokens import TokenValue, generate_token, parse_token
 from manager.settings import Settings
 from manager.storage.models import (
@@ -73,9 +73,7 @@ def bootstrap(session: Session, settings: Settings, secrets: BootstrapSecrets) -
         _keep_reporter_token(session, kind, secrets.reporter_tokens.get(kind), settings)
     _create_config(session, settings)
     upsert(session, ProviderContext, ("id",), keep=True, id="CONTEXT", name="provider", context={})
-    register_manager(session, settings)
-    register_brokers(session, settings)
-    register_databases(session, settings)
+    register(session, settings)
 
 
 def reporter_tokens(session: Session, settings: Settings) -> dict[str, str]:
@@ -91,6 +89,16 @@ def reporter_tokens(session: Session, settings: Settings) -> dict[str, str]:
         for kind, user_id in _REPORTER_IDS.items()
         if user_id in sealed
     }
+
+
+def token_problems(
+    session: Session, settings: Settings, given: Mapping[str, TokenValue]
+) -> Iterator[str]:
+    """Yield the kinds of reporters without a token, or with another than the given one."""
+    stored = reporter_tokens(session, settings)
+    for kind in _REPORTER_IDS:
+        if kind not in stored or (kind in given and str(given[kind]) != stored[kind]):
+            yield f"the {kind} reporters' token is out of date: python -m manager bootstrap"
 
 
 def _create_roles(session: Session) -> None:

@@ -3,22 +3,27 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from manager.services.bootstrap import BootstrapSecrets, token_problems
+from manager.services.registration import registration_problems
 from manager.settings import Settings
-from manager.storage.models import Manager
+from manager.storage.schema import current_revision, head_revision
 
 
-def database_problems(settings: Settings, session: Session, head: str) -> Iterator[str]:
-    """Yield what the database lacks: the schema, this manager's entry."""
-    revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+def database_problems(
+    session: Session, settings: Settings, secrets: BootstrapSecrets
+) -> Iterator[str]:
+    """Yield what the database lacks: the schema, entries of this manager and of the nodes, tokens.
+
+    Nothing is wrong exactly when another bootstrap would change nothing.
+    """
+    revision, head = current_revision(session.connection()), head_revision()
     if revision != head:
         yield f"the schema is at {revision}, the code needs {head}: python -m manager migrate"
         return
-    hostname = settings.manager.hostname
-    if session.scalar(select(Manager.id).where(Manager.hostname == hostname)) is None:
-        yield f"{hostname} is not registered: python -m manager bootstrap"
+    yield from registration_problems(session, settings)
+    yield from token_problems(session, settings, secrets.reporter_tokens)
 
 
 def file_problems(settings: Settings) -> Iterator[str]:

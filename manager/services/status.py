@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from manager.errors import Unavailable
 from manager.services.cache import Cached
-from manager.settings import RabbitmqSettings, Settings
+from manager.settings import SYNC_UNIT, RabbitmqSettings, Settings
 from manager.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class ManagerStatus:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._units = Cached(
-            lambda: unit_services(settings.services), fresh_s=_UNITS_FRESH_S, stale_s=_STALE_S
+            lambda: unit_services(_expected(settings)), fresh_s=_UNITS_FRESH_S, stale_s=_STALE_S
         )
         self._broker = Cached(
             BrokerCheck(settings.rabbitmq).service, fresh_s=_REMOTE_FRESH_S, stale_s=_STALE_S
@@ -48,6 +48,13 @@ class ManagerStatus:
         }
         healthy = all(service["status"] == "Active" for service in services.values())
         return {"status": "OK" if healthy else "Fail", "services": services}
+
+
+def _expected(settings: Settings) -> dict[str, str]:
+    """Return the services that this manager should run."""
+    if settings.file_sync.enabled:
+        return settings.services
+    return {name: unit for name, unit in settings.services.items() if unit != SYNC_UNIT}
 
 
 def unit_services(units: Mapping[str, str]) -> dict[str, Any]:

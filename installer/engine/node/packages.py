@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
     from typing import Any
 
-BUNDLE = "/var/lib/cfy_manager/apt/apt.conf"  # makes the offline bundle the only source
+BUNDLE = HOME + "/apt/apt.conf"  # what the offline bundle brings: its own source and lists
 
 _LOCK_S = 300
 _LISTS = "/var/lib/apt/lists"
@@ -32,7 +32,6 @@ _UNCLEAN = tuple(
     )
 )
 _DPKG = ("--force-confdef", "--force-confold", "--force-unsafe-io")
-_ONLY_BUNDLE = ("-c", BUNDLE)
 _QUIET = {"NEEDRESTART_SUSPEND": "1", "APT_LISTCHANGES_FRONTEND": "none"}
 
 
@@ -98,29 +97,34 @@ def _start_time(pid: int) -> str:
 
 
 def _install(packages: list[str], timeout_s: float) -> None:
-    """Install from the bundle alone when it came and is enough, else from every source."""
+    """Install from the bundle when it came, else from the node's own sources."""
     deadline = time.monotonic() + timeout_s
     if _needs_repair():
         _run(["dpkg", "--configure", "-a", *_DPKG], deadline)
     if os.path.exists(BUNDLE):
-        # Sources that cannot be reached would be waited for; the bundle is whole by itself.
-        _run(["apt-get", *_ONLY_BUNDLE, "update"], deadline)
-        done = _apt_install(packages, deadline, source=_ONLY_BUNDLE)
-        if done["code"] == 0:
-            return
-    if _lists_are_stale():
-        _run(["apt-get", "update"], deadline)
-    done = _apt_install(packages, deadline)
-    if done["code"] != 0 and _wants_update(done["stdout"] + done["stderr"]):
-        _run(["apt-get", "update"], deadline)
-        done = _apt_install(packages, deadline)
+        # Whole by itself; its message is the one to show. Sources that a host cannot reach would
+        # be waited for. Its lists cost 0.1 s, so they are read again each time.
+        apt = ["apt-get", "-c", BUNDLE]
+        _run([*apt, "update"], deadline)
+        done = _apt_install(apt, packages, deadline)
+    else:
+        done = _install_from_own_sources(packages, deadline)
     if done["code"] != 0:
         raise Failure("apt-get install", last_lines(done, 20), "repair the host's apt, run again")
 
 
-def _apt_install(
-    packages: list[str], deadline: float, source: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def _install_from_own_sources(packages: list[str], deadline: float) -> dict[str, Any]:
+    apt = ["apt-get"]
+    if _lists_are_stale():
+        _run([*apt, "update"], deadline)
+    done = _apt_install(apt, packages, deadline)
+    if done["code"] != 0 and _wants_update(done["stdout"] + done["stderr"]):
+        _run([*apt, "update"], deadline)
+        done = _apt_install(apt, packages, deadline)
+    return done
+
+
+def _apt_install(apt: list[str], packages: list[str], deadline: float) -> dict[str, Any]:
     """Install in one transaction; 3 % slower than `dpkg --install` of the same archives."""
     options = [
         "-y",
@@ -130,7 +134,7 @@ def _apt_install(
         "-oDpkg::Use-Pty=0",
         *(f"-oDpkg::Options::={option}" for option in _DPKG),
     ]
-    command = ["apt-get", *source, "install", *options, *packages]
+    command = [*apt, "install", *options, *packages]
     return run_command(command, timeout_s=deadline - time.monotonic(), variables=_QUIET)
 
 

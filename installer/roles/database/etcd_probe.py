@@ -11,7 +11,6 @@ import base64
 import http.client
 import json
 import os
-import socket
 import ssl
 import sys
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ TLS = "/etc/etcd/tls"
 PREFIX = "/db/"  # Patroni's namespace, the only keys that its user may touch
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
-_REACH_S = 1.0
+_REACH_S = 2.0
 _EXISTS = "already exists"
 
 
@@ -33,11 +32,11 @@ class Refusal(Exception):
 class Etcd:
     """The gateway of one member, on one connection."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, timeout_s: float = _ANSWER_S) -> None:
         context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
         context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
         self._connection = http.client.HTTPSConnection(
-            host, PORT, context=context, timeout=_ANSWER_S
+            host, PORT, context=context, timeout=timeout_s
         )
         self._token: str | None = None
 
@@ -51,10 +50,10 @@ class Etcd:
         headers = {"Authorization": self._token} if self._token else {}
         self._connection.request("POST", f"/v3/{path}", json.dumps(body), headers)
         reply = self._connection.getresponse()
-        told = dict(json.loads(reply.read()))
+        said = reply.read()
         if reply.status != http.client.OK:
-            raise Refusal(f"{path}: {told.get('error') or told.get('message')}")
-        return told
+            raise Refusal(f"{path}: {said.decode(errors='replace')[:300]}")
+        return dict(json.loads(said))
 
     def call_unless_exists(self, path: str, body: dict[str, Any]) -> None:
         """Call; what is there already is fine."""
@@ -143,8 +142,8 @@ def _encoded(key: str) -> str:
 
 def _reaches(host: str) -> bool:
     try:
-        socket.create_connection((host, PORT), _REACH_S).close()
-    except OSError:
+        Etcd(host, _REACH_S).health()
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

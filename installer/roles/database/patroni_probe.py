@@ -12,7 +12,6 @@ import base64
 import http.client
 import json
 import os
-import socket
 import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ PORT = 8008
 TLS = "/etc/patroni/tls"
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
-_REACH_S = 1.0
+_REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
 _SYNCHRONOUS = ("sync_standby", "quorum_standby")
 
@@ -34,8 +33,9 @@ class Refusal(Exception):
 class Patroni:
     """The REST interface of one member; a new connection for each request, as it closes them."""
 
-    def __init__(self, host: str, user: str = "") -> None:
+    def __init__(self, host: str, user: str = "", *, answer_s: float = _ANSWER_S) -> None:
         self._host = host
+        self._answer_s = answer_s
         self._context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
         self._context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
         login = f"{user}:{os.environ.get('PATRONI_REST_PASSWORD', '')}".encode()
@@ -56,7 +56,7 @@ class Patroni:
             self._host,
             PORT,
             context=self._context,
-            timeout=_ANSWER_S if method == "GET" else _RESTART_S,
+            timeout=self._answer_s if method == "GET" else _RESTART_S,
         )
         try:
             connection.request(method, path, body, self._headers)
@@ -159,8 +159,8 @@ def restart_if_marked(host: str, user: str, name: str) -> int:
 
 def _reaches(host: str) -> bool:
     try:
-        socket.create_connection((host, PORT), _REACH_S).close()
-    except OSError:
+        Patroni(host, answer_s=_REACH_S).get("/patroni")
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

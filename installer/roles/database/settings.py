@@ -21,7 +21,6 @@ from installer.roles.database.tuning import cluster_parameters, node_parameters
 from installer.secrets import Secret
 
 _CERTIFICATE_USERS = {  # user: section of `cluster`, prefix of its keys
-    "root": ("etcd", "root"),
     "patroni": ("etcd", "patroni"),
     "replicator": ("postgres", "replicator"),
     "postgres": ("postgres", "superuser"),

@@ -42,7 +42,7 @@ def _packages(balancer: LoadBalancerSettings) -> NodeState:
 def _haproxy(balancer: LoadBalancerSettings) -> NodeState:
     drop_in = ManagedFile(
         path=f"/etc/systemd/system/{HAPROXY}.d/20-hardening.conf",
-        content=render("loadbalancer/20-haproxy.conf.j2"),
+        content=render("loadbalancer/20-haproxy.conf.j2", balancer=balancer),
     )
     files = (
         ManagedFile(

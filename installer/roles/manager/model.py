@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from installer.secrets import Secret
 
+WEB_TLS = "/etc/nginx/tls"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPair:
@@ -58,18 +60,52 @@ class BrokerClient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A name that nginx serves with one certificate on some ports."""
+
+    name: str  # server_name
+    label: str  # of its files
+    ports: tuple[int, ...]
+    default_ports: tuple[int, ...]  # where it answers for every other name too
+    pair: KeyPair
+
+    @property
+    def certificate_path(self) -> str:
+        """Return where nginx finds the certificate."""
+        return f"{WEB_TLS}/{self.label}.crt"
+
+    @property
+    def key_path(self) -> str:
+        """Return where nginx finds the key."""
+        return f"{WEB_TLS}/{self.label}.key"
+
+    def is_default(self, port: int) -> bool:
+        """Tell whether requests for unknown names on this port are answered here."""
+        return port in self.default_ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How many requests nginx takes from one address that shows no token."""
+
+    rate: str  # "10r/s"
+    burst: int
+    delay: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebServer:
     """nginx in front of the REST service."""
 
-    port: int
-    internal_ports: tuple[int, ...]
+    sites: tuple[Site, ...]  # the internal one first
+    rest_port: int
     worker_processes: str
     worker_connections: int
     max_open_fds: int
-    rate: str | None  # "10r/s"; None: no limit
-    burst: int
-    delay: int
+    rate_limit: RateLimit | None
     trusted_proxies: tuple[str, ...]  # whose X-Forwarded-For counts: the load balancers
+    # forward secrecy and authenticated encryption only
+    ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +116,7 @@ class RestService:
     workers: int
     failed_logins_before_account_lock: int
     account_lock_period: int  # minutes; 0 for ever, -1 never
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +136,7 @@ class ManagerSettings:
     private_ip: str
     public_ip: str
     networks: Mapping[str, str] = field(hash=False)
-    internal: KeyPair  # shown to nodes and agents, and syncthing's device certificate
-    external: KeyPair  # shown to clients
+    internal: KeyPair  # by which other nodes know this one; syncthing's device certificate too
     ca: bytes
     database: DatabaseClient
     owner: DatabaseOwner | None

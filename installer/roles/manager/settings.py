@@ -1,6 +1,7 @@
 """Make a manager's settings from its config.yaml."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from installer.config.model import Document, NodeInputs
@@ -13,7 +14,9 @@ from installer.roles.manager.model import (
     KeyPair,
     ManagerSettings,
     Peer,
+    RateLimit,
     RestService,
+    Site,
     WebServer,
 )
 from installer.secrets import Secret
@@ -34,13 +37,12 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         public_ip=manager["public_ip"],
         networks=config["networks"],
         internal=internal,
-        external=_pair(inputs, ssl, "external_") if ssl["external_cert_path"] else internal,
         ca=inputs.read(ssl["ca_cert_path"]),
         database=_database(inputs),
         owner=_owner(config["postgresql_client"]),
         broker=_broker(inputs),
         security={key: Secret(config["flask_security"][key]) for key in security},
-        web=_web(config),
+        web=_web(inputs, internal),
         rest=_rest(config["restservice"], facts),
         bootstrap=_bootstrap(config),
         has_file_sync=manager["cluster_filesystem_replication"],
@@ -116,21 +118,41 @@ def _broker(inputs: NodeInputs) -> BrokerClient:
     )
 
 
-def _web(config: Document) -> WebServer:
-    nginx, manager = config["nginx"], config["manager"]
-    limit, port = nginx["rate_limit"], nginx["port"] or _HTTPS
-    listeners = [manager["internal_rest_port"], *manager["additional_internal_rest_listeners"]]
+def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
+    nginx = inputs.config["nginx"]
+    limit = nginx["rate_limit"]
     return WebServer(
-        port=port,
-        internal_ports=tuple(number for number in dict.fromkeys(listeners) if number != port),
+        sites=_sites(inputs, internal),
+        rest_port=inputs.config["restservice"]["port"],
         worker_processes=str(nginx["worker_processes"]),
         worker_connections=nginx["worker_connections"],
         max_open_fds=nginx["max_open_fds"],
-        rate=limit["rate"] if limit["enabled"] else None,
-        burst=limit["burst"],
-        delay=limit["delay"],
+        rate_limit=RateLimit(rate=limit["rate"], burst=limit["burst"], delay=limit["delay"])
+        if limit["enabled"]
+        else None,
         trusted_proxies=tuple(nginx["trusted_proxies"]),
     )
+
+
+def _sites(inputs: NodeInputs, pair: KeyPair) -> tuple[Site, ...]:
+    """Return the internal site, and the one towards clients where that has its own certificate.
+
+    On the clients' port the internal site answers those who ask for the node's own name: load
+    balancers and other nodes, which trust the internal CA.
+    """
+    manager, ssl = inputs.config["manager"], inputs.config["ssl_inputs"]
+    clients = inputs.config["nginx"]["port"] or _HTTPS
+    further = (manager["internal_rest_port"], *manager["additional_internal_rest_listeners"])
+    ports = tuple(dict.fromkeys((clients, *further)))
+    internal = Site(name=inputs.name, label="internal", ports=ports, default_ports=ports, pair=pair)
+    shown = _pair(inputs, ssl, "external_") if ssl["external_cert_path"] else pair
+    if shown == pair:
+        return (internal,)
+    own = tuple(port for port in ports if port != clients)
+    external = Site(
+        name="_", label="external", ports=(clients,), default_ports=(clients,), pair=shown
+    )
+    return replace(internal, default_ports=own), external
 
 
 def _rest(section: Document, facts: NodeFacts) -> RestService:
@@ -141,6 +163,7 @@ def _rest(section: Document, facts: NodeFacts) -> RestService:
         workers=gunicorn["worker_count"] or max(_MIN_WORKERS, automatic),
         failed_logins_before_account_lock=section["failed_logins_before_account_lock"],
         account_lock_period=section["account_lock_period"],
+        environment=section["extra_env"],
     )
 
 

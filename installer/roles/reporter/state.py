@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
+from installer.bundle.use import environment_mark
 from installer.reporter.settings import CONFIG_PATH, HOME, UNIT, USER, ReporterSettings
 from installer.state import Directory, Gate, ManagedFile, NodeState, Stage, Unit, User
 from installer.templates import render
@@ -59,6 +60,7 @@ def reporter_stages(settings: ReporterSettings, files: ReporterFiles) -> tuple[S
             content=render("reporter/cloudify-status-reporter.service.j2", user=USER),
         )
     )
+    own_paths = [file.path for file in managed]
     return (
         Stage(
             name="service",
@@ -70,7 +72,7 @@ def reporter_stages(settings: ReporterSettings, files: ReporterFiles) -> tuple[S
                     Directory(path=f"{HOME}/tls", owner=USER, mode=0o700),
                 ),
                 files=tuple(managed),
-                units=(Unit(name=UNIT, restart_on=tuple(file.path for file in managed)),),
+                units=(Unit(name=UNIT, restart_on=(*own_paths, environment_mark("installer"))),),
             ),
             gate=Gate(
                 name="the status reporter runs",

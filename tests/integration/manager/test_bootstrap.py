@@ -13,11 +13,11 @@ from manager.services.bootstrap import (
     reporter_tokens,
 )
 from manager.services.check import database_problems
-from manager.services.tokens import generate_token
+from manager.services.tokens import generate_token, parse_token
 from manager.settings import NodeAddress
 from manager.storage.database import Database
 from manager.storage.models import Base, Broker, DatabaseNode, Manager, User
-from manager.storage.schema import head_revision, upgrade_schema
+from manager.storage.schema import upgrade_schema
 
 pytestmark = pytest.mark.integration
 
@@ -126,16 +126,71 @@ def test_stored_tokens_and_broker_passwords_are_sealed(database, settings, token
         assert token.rsplit("-", 1)[1] not in repr(rows)
 
 
-def test_a_bootstrapped_manager_has_no_problem(database, settings):
+def problems_of(database, settings, secrets=NOTHING):
     with database.session() as session:
-        assert list(database_problems(settings, session, head_revision())) == []
+        return list(database_problems(session, settings, secrets))
+
+
+def test_a_bootstrapped_manager_has_no_problem(database, settings, tokens):
+    given = {kind: parse_token(token) for kind, token in tokens.items()}
+
+    assert problems_of(database, settings) == []
+    assert problems_of(database, settings, BootstrapSecrets(reporter_tokens=given)) == []
 
 
 def test_a_manager_that_is_not_registered_has_a_problem(database, settings):
-    with database.session() as session:
-        problems = list(database_problems(joining(settings), session, head_revision()))
+    assert problems_of(database, joining(settings)) == [
+        "manager manager-2 is not registered: python -m manager bootstrap"
+    ]
 
-    assert problems == ["manager-2 is not registered: python -m manager bootstrap"]
+
+def with_brokers(settings, **changes):
+    return replace(settings, rabbitmq=replace(settings.rabbitmq, **changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: replace(s, manager=replace(s.manager, public_ip="1.2.3.4")), "public_ip"),
+        (lambda s: with_brokers(s, password="rotated"), "password"),
+        (lambda s: with_brokers(s, port=5673), "another port"),
+        (
+            lambda s: with_brokers(s, hosts=(NodeAddress(name="queue-4", address="127.0.1.4"),)),
+            "broker queue-4 is not registered",
+        ),
+        (
+            lambda s: replace(s, database=replace(s.database, is_external=True)),
+            "another is_external",
+        ),
+    ],
+)
+def test_what_manager_yaml_says_anew_is_a_problem_until_the_next_bootstrap(
+    database, settings, change, words
+):
+    changed = change(settings)
+
+    assert words in problems_of(database, changed)[0]
+    run(database, changed)
+    assert problems_of(database, changed) == []
+
+
+def test_another_token_is_a_problem_until_the_next_bootstrap(database, settings):
+    secrets = BootstrapSecrets(reporter_tokens={"broker": generate_token()})
+
+    assert problems_of(database, settings, secrets) == [
+        "the broker reporters' token is out of date: python -m manager bootstrap"
+    ]
+    run(database, settings, secrets)
+    assert problems_of(database, settings, secrets) == []
+
+
+def test_an_empty_database_has_the_schema_as_its_problem(empty_database, settings):
+    database = Database(empty_database)
+
+    (problem,) = problems_of(database, settings)
+
+    assert problem.startswith("the schema is at None")
+    database.close()
 
 
 def test_database_nodes_are_registered(database):

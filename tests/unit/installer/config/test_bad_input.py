@@ -123,7 +123,7 @@ def validate(folder, sample, text):
 
 def places(errors, file):
     """Return line and key of each problem on the terminal."""
-    pattern = rf"^{re.escape(str(file))}(?::(\d+))?: (.*?): "
+    pattern = rf"^(?: *\d+\. )?{re.escape(str(file))}(?::(\d+))?: (.*?): "
     return [(int(line or 0), key) for line, key in re.findall(pattern, errors, re.M)]
 
 
@@ -195,10 +195,12 @@ def test_all_mistakes_of_a_file_are_told_at_once(folder, capsys):
 
 
 def test_no_message_shows_a_secret(folder, capsys):
-    text = DATABASE_NODE.replace("Xo3gieW8ooNg4Iey", "hunter2").replace(
-        "ohxahF4oopieV3ai", "[hunter2]"
-    )
+    text = DATABASE_NODE.replace("Xo3gieW8ooNg4Iey", "hunter2")
+    text = text.replace("ohxahF4oopieV3ai", "[hunter2]")
+    text = text.replace("  config:", "  application: {password_verifier: hunter2}\n  config:")
 
-    validate(folder, DATABASE_NODE, text)
+    _, file = validate(folder, DATABASE_NODE, text)
 
-    assert "hunter2" not in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert len(places(errors, file)) == 3
+    assert "hunter2" not in errors

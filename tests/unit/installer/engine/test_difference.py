@@ -215,3 +215,10 @@ def test_a_diff_never_shows_a_secret_file():
     (change,) = difference([wanted], seen(wanted, paths={KEY.path: present})).stages[0].files
 
     assert change.diff() == "/etc/app/key: «secret, content differs»\n"
+
+
+def test_a_file_of_a_later_stage_does_not_restart_a_unit_before_it_is_written():
+    first, second = stage(name="first", units=(APP,)), stage(name="second", files=(CONF,))
+    observation = seen(first, second, units={"app.service": RUNS})
+
+    assert difference([first, second], observation).stage("first").units == ()

@@ -226,6 +226,26 @@ def test_a_password_of_the_settings_reaches_its_users_only(tmp_path):
     assert "Xo3gieW8ooNg4Iey" not in str(configs["db-1"]) + str(configs["queue-1"])
 
 
+def test_a_secret_of_the_settings_is_not_copied_with_its_section(tmp_path):
+    """Managers use the section `rabbitmq` too, but not the brokers' cookie."""
+    text = TEN_NODES.read_text() + "  rabbitmq: {erlang_cookie: Gie0aiYahVooz1no}\n"
+
+    configs = configs_of(tmp_path, text)
+
+    assert configs["queue-1"]["rabbitmq"]["erlang_cookie"] == "Gie0aiYahVooz1no"
+    assert "Gie0aiYahVooz1no" not in str(configs["manager-1"])
+
+
+def test_further_clients_of_the_database_are_added_to_the_clusters_own(tmp_path):
+    text = TEN_NODES.read_text().replace(
+        "  postgresql_server:\n", "  postgresql_server:\n    allowed_clients: [10.9.0.0/24]\n"
+    )
+
+    clients = configs_of(tmp_path, text)["db-1"]["postgresql_server"]["allowed_clients"]
+
+    assert {"10.77.0.11", "10.77.0.17", "10.9.0.0/24"} <= {*clients}
+
+
 @pytest.mark.parametrize(
     "address", ["'fd00:77::11'", "'2001:10:20:30:40:50:1:2'", "node.example.com"]
 )
@@ -319,6 +339,8 @@ def test_a_missing_secret_is_added_and_the_others_stay(tmp_path):
         (0o600, "admin_pasword: Xo3gieW8ooNg4Iey\n", "did you mean `admin_password`"),
         (0o600, "admin_password: 12345678901\n", "this is no text"),
         (0o600, "admin_password: a\nadmin_password: b\n", "the key stands twice"),
+        (0o600, "admin_password: c10udify\n", "well-known"),
+        (0o600, "erlang_cookie: abc\n", "fewer than 8"),
     ],
 )
 def test_a_bad_secrets_file_is_refused_and_kept(mode, text, what, tmp_path):

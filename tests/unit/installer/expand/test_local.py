@@ -29,6 +29,13 @@ def test_two_addresses_are_enough_for_everything_on_one_node(tmp_path):
     assert config["status_reporter"]["token"] == config["status_reporter"]["tokens"]["manager"]
 
 
+def test_a_manager_reaches_the_database_of_its_own_node_and_nobody_else_does(tmp_path):
+    server = alone(tmp_path).inputs.config["postgresql_server"]
+
+    assert server["enable_remote_connections"]
+    assert server["allowed_clients"] == ["10.0.0.1"]
+
+
 def test_each_certificate_that_the_configuration_names_is_written(tmp_path):
     node = alone(tmp_path)
 

@@ -133,3 +133,17 @@ def test_the_gate_is_shell_and_looks_at_the_virtual_address(balancer, pair):
     subprocess.run(["sh", "-n"], input=alone.check, text=True, check=True)
     assert "/run/haproxy/stats.sock - 10.0.0.31 10.0.0.32 <<" in alone.check
     assert "/run/haproxy/stats.sock 10.0.0.40 10.0.0.31 10.0.0.32 <<" in shared.check
+
+
+def test_a_stop_of_haproxy_hands_the_address_over_first(balancer, pair):
+    """Clients would be refused until the other one misses HAProxy."""
+    state = _services(pair())
+    haproxy, keepalived = (
+        state.file(f"/etc/systemd/system/{unit}.d/20-hardening.conf").content.decode()
+        for unit in (HAPROXY, KEEPALIVED)
+    )
+    alone = _services(balancer()).file(f"/etc/systemd/system/{HAPROXY}.d/20-hardening.conf")
+
+    assert "PartOf=haproxy.service\nAfter=haproxy.service" in keepalived
+    assert "Wants=keepalived.service" in haproxy
+    assert "keepalived" not in alone.content.decode()

@@ -1,0 +1,110 @@
+"""Steps that bring database and processes of a manager to what its files say."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from installer.roles.manager.model import ManagerSettings
+from installer.roles.manager.runtime_config import HOME, TLS, runtime_config
+from installer.secrets import Secret
+from installer.state import Step
+
+USER = "cfyuser"
+_PYTHON = f"{HOME}/env/bin/python"
+_RECORD = "/var/lib/cfy_manager/manager-bootstrap"
+_MANAGER = f"setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
+_CREATE_DATABASE = (Path(__file__).parent / "create_database.py").read_text()
+
+
+def creation_steps(manager: ManagerSettings) -> tuple[Step, ...]:
+    """Return how role and database come to be where nobody else makes them."""
+    if manager.owner is None:
+        return ()
+    database = manager.database
+    words = json.dumps(
+        {
+            "hosts": [peer.address for peer in database.hosts],
+            "port": database.port,
+            "owner_database": manager.owner.database,
+            "owner": manager.owner.username,
+            "database": database.name,
+            "username": database.username,
+            "ca_path": f"{TLS}/database-ca.crt" if database.ca else None,
+        }
+    )
+    environment = f"SETTINGS={shlex.quote(words)}; export SETTINGS\n"
+    return (
+        Step(
+            name="Create the managers' role and database",
+            guard=environment + _creation("check"),
+            script=environment + _creation("create"),
+            secrets={"OWNER_PASSWORD": manager.owner.password, "PASSWORD": database.password},
+            once=True,
+        ),
+    )
+
+
+def _creation(action: str) -> str:
+    return f"exec {_PYTHON} -I - {action} <<'PROGRAM'\n{_CREATE_DATABASE}PROGRAM\n"
+
+
+def bootstrap_step(manager: ManagerSettings) -> Step:
+    """Return the step that makes the schema, users and tokens, and registers this manager.
+
+    It holds when the runtime finds schema and registration in the database, and what was entered
+    there is what the files say today.
+    """
+    digest = _digest(manager)
+    return Step(
+        name="Enter this manager into the cluster",
+        guard=f'test "$(cat {_RECORD} 2>&1)" = {digest}\ncd /\nexec {_MANAGER} check\n',
+        script=f"""\
+cd /
+printf %s "$BOOTSTRAP" | env -u BOOTSTRAP {_MANAGER} bootstrap
+echo {digest} > {_RECORD}.new
+mv {_RECORD}.new {_RECORD}
+""",
+        secrets={"BOOTSTRAP": Secret(json.dumps(_document(manager)))},
+        timeout_s=180,
+    )
+
+
+def new_code_step(units: Sequence[str]) -> Step:
+    """Return the step that restarts services which still run from a former environment.
+
+    Their working directory is the environment, which the kernel knows by its real path.
+    """
+    names = shlex.join(units)
+    guard = f"""\
+wanted=$(readlink -f {HOME}/env)
+for unit in {names}; do
+    pid=$(systemctl show --property=MainPID --value "$unit")
+    test "$(readlink "/proc/$pid/cwd")" = "$wanted" || {{ echo "$unit runs older code"; exit 1; }}
+done
+"""
+    return Step(
+        name="Restart the runtime on its present code",
+        guard=guard,
+        script=f"systemctl restart {names}",
+        timeout_s=90,
+    )
+
+
+def _document(manager: ManagerSettings) -> dict[str, object]:
+    bootstrap = manager.bootstrap
+    return {
+        "admin_username": bootstrap.admin_username,
+        "admin_password": bootstrap.admin_password.reveal(),
+        "reporter_tokens": {k: token.reveal() for k, token in bootstrap.reporter_tokens.items()},
+    }
+
+
+def _digest(manager: ManagerSettings) -> str:
+    """Return what tells one state of the entries from another.
+
+    The administrator's password is not of it: it counts only once, and is changed elsewhere.
+    """
+    tokens = json.dumps(_document(manager)["reporter_tokens"], sort_keys=True)
+    return hashlib.sha256(runtime_config(manager) + tokens.encode()).hexdigest()

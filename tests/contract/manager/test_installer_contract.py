@@ -1,0 +1,90 @@
+"""The runtime reads what the installer's manager role writes: the only tie between the two."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.config.complete import complete
+from installer.config.model import NodeInputs
+from installer.engine.observation import NodeFacts
+from installer.roles.manager.runtime_config import runtime_config
+from installer.roles.manager.settings import manager_settings
+from manager.settings import NodeAddress, Settings
+from manager.settings_file import load_settings
+
+CONFIG: dict[str, Any] = {
+    "manager": {"private_ip": "10.0.0.31", "public_ip": "203.0.113.31"},
+    "services_to_install": ["manager_service"],
+    "postgresql_client": {
+        "host": ["10.0.0.11", "10.0.0.12"],
+        "cloudify_password": "db-pass-1",
+        "ca_path": "ca.crt",
+        "ssl_client_verification": True,
+    },
+    "postgresql_server": {
+        "cluster": {"nodes": {"db-1": {"ip": "10.0.0.11"}, "db-2": {"ip": "10.0.0.12"}}}
+    },
+    "ssl_inputs": {
+        "internal_cert_path": "node.crt",
+        "internal_key_path": "node.key",
+        "ca_cert_path": "ca.crt",
+        "postgresql_client_cert_path": "client.crt",
+        "postgresql_client_key_path": "client.key",
+    },
+    "rabbitmq": {
+        "password": "mq-pass-1",
+        "ca_path": "ca.crt",
+        "cluster_members": {"mq-1": {"networks": {"default": "10.0.0.21", "other": "10.1.0.21"}}},
+    },
+    "flask_security": {
+        "hash_salt": "salt" * 8,
+        "secret_key": "key0" * 8,
+        "encryption_key": "c" * 64,
+    },
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    inputs = NodeInputs(name="m-1", config=complete(CONFIG), read=lambda path: path.encode())
+    path = tmp_path / "manager.yaml"
+    path.write_bytes(runtime_config(manager_settings(inputs, NodeFacts(cpus=2))))
+    return load_settings(path)
+
+
+def test_the_manager_is_who_config_yaml_says(settings):
+    manager = settings.manager
+
+    assert (manager.hostname, manager.private_ip, manager.public_ip) == (
+        "m-1",
+        "10.0.0.31",
+        "203.0.113.31",
+    )
+
+
+def test_the_database_is_reached_with_its_certificate_verified(settings):
+    database = settings.database
+
+    assert [host.name for host in database.hosts] == ["db-1", "db-2"]
+    assert database.sslmode == "verify-full"
+    assert (str(database.cert_path), str(database.key_path)) == (
+        "/opt/manager/ssl/database-client.crt",
+        "/opt/manager/ssl/database-client.key",
+    )
+
+
+def test_brokers_keep_their_networks(settings):
+    assert settings.rabbitmq.hosts == (
+        NodeAddress(
+            name="mq-1",
+            address="10.0.0.21",
+            networks={"default": "10.0.0.21", "other": "10.1.0.21"},
+        ),
+    )
+
+
+def test_services_and_secrets_arrive(settings):
+    assert settings.rest.workers == 4
+    assert settings.security.encryption_key == "c" * 64
+    assert settings.file_sync.enabled

@@ -1,0 +1,189 @@
+import pytest
+
+from installer.roles.database import etcd_probe
+from installer.roles.database.etcd_probe import Etcd, Refusal, enable
+from installer.roles.database.patroni_probe import cluster_problems, patch
+
+LEADER = {"name": "db-1", "role": "leader", "state": "running"}
+SYNC = {"name": "db-2", "role": "sync_standby", "state": "streaming"}
+REPLICA = {"name": "db-3", "role": "replica", "state": "streaming"}
+
+
+def problems(*members, replica_state="streaming", synchronous=True):
+    return cluster_problems(members, 3, replica_state, synchronous=synchronous)
+
+
+def test_a_leader_with_two_following_replicas_is_whole():
+    assert problems(LEADER, SYNC, REPLICA) == []
+
+
+def test_a_missing_leader_is_a_problem():
+    assert "0 leaders run" in problems(SYNC, REPLICA | {"name": "db-1"}, REPLICA)
+
+
+def test_a_leader_that_only_starts_is_none():
+    assert "0 leaders run" in problems(LEADER | {"state": "starting"}, SYNC, REPLICA)
+
+
+def test_a_replica_that_does_not_follow_is_a_problem():
+    assert problems(LEADER, SYNC, REPLICA | {"state": "running"}) == ["db-3 is running"]
+
+
+def test_older_patroni_calls_a_following_replica_running():
+    older = [LEADER, SYNC | {"state": "running"}, REPLICA | {"state": "running"}]
+
+    assert problems(*older, replica_state="running") == []
+
+
+def test_a_member_that_never_came_is_a_problem():
+    assert problems(LEADER, SYNC) == ["1 of 3 members are missing"]
+
+
+def test_a_synchronous_replica_is_awaited_where_it_is_wanted():
+    members = (LEADER, REPLICA, REPLICA | {"name": "db-2"})
+
+    assert problems(*members) == ["no replica is synchronous"]
+    assert problems(*members, synchronous=False) == []
+
+
+def test_a_configuration_that_says_what_is_wanted_needs_no_change():
+    assert patch({"ttl": 20, "pause": True}, {"ttl": 20}) == {}
+
+
+def test_only_what_differs_is_changed():
+    now = {"ttl": 30, "loop_wait": 5, "postgresql": {"use_slots": True}}
+    wanted = {"ttl": 20, "loop_wait": 5, "postgresql": {"use_slots": True, "use_pg_rewind": True}}
+
+    assert patch(now, wanted) == {"ttl": 20, "postgresql": {"use_pg_rewind": True}}
+
+
+def test_a_parameter_that_nobody_wants_any_more_goes():
+    now = {"postgresql": {"parameters": {"max_connections": "500", "wal_keep_size": "1GB"}}}
+    wanted = {"postgresql": {"parameters": {"max_connections": "250"}}}
+
+    assert patch(now, wanted) == {
+        "postgresql": {"parameters": {"max_connections": "250", "wal_keep_size": None}}
+    }
+
+
+class Store:
+    """What an etcd cluster knows of users, shared by all its members."""
+
+    def __init__(self):
+        self.users = {}
+        self.roles = set()
+        self.grants = set()
+        self.demands_users = False
+        self.calls = []
+
+
+class MemoryEtcd(Etcd):
+    """The gateway's calls on a Store; `before` may act for another node first."""
+
+    def __init__(self, store, before=lambda path: None):
+        self._store, self._before, self._token = store, before, None
+
+    def call(self, path, body):
+        self._before(path)
+        store = self._store
+        store.calls.append(path)
+        if path == "auth/authenticate":
+            return self._authenticate(body)
+        if store.demands_users and self._token != "token of root":
+            raise Refusal(f"{path}: etcdserver: user name is empty")
+        return self._change(path, body)
+
+    def _change(self, path, body):
+        store = self._store
+        match path:
+            case "auth/user/add" if body["name"] in store.users:
+                raise Refusal("etcdserver: user name already exists")
+            case "auth/role/add" if body["name"] in store.roles:
+                raise Refusal("etcdserver: role name already exists")
+            case "auth/user/add" | "auth/user/changepw":
+                store.users[body["name"]] = body["password"]
+            case "auth/role/add":
+                store.roles.add(body["name"])
+            case "auth/user/grant":
+                store.grants.add((body["user"], body["role"]))
+            case "auth/enable":
+                assert ("root", "root") in store.grants
+                store.demands_users = True
+        return {}
+
+    def _authenticate(self, body):
+        if not self._store.demands_users:
+            raise Refusal("etcdserver: authentication is not enabled")
+        if self._store.users.get(body["name"]) != body["password"]:
+            raise Refusal("etcdserver: authentication failed, invalid user ID or password")
+        return {"token": f"token of {body['name']}"}
+
+
+@pytest.fixture
+def store(monkeypatch):
+    monkeypatch.setenv("ETCD_ROOT_PASSWORD", "root-secret")
+    monkeypatch.setenv("ETCD_PATRONI_PASSWORD", "patroni-secret")
+    found = Store()
+    monkeypatch.setattr(etcd_probe, "Etcd", lambda host: MemoryEtcd(found))
+    return found
+
+
+def test_users_are_made_before_they_are_demanded(store):
+    enable("db-1")
+
+    assert store.users == {"root": "root-secret", "patroni": "patroni-secret"}
+    assert store.grants == {("root", "root"), ("patroni", "patroni")}
+    assert store.calls[-1] == "auth/enable"
+
+
+def test_a_second_time_changes_nothing_and_locks_nobody_out(store):
+    enable("db-1")
+    before = dict(store.users)
+
+    enable("db-1")
+
+    assert (store.users, store.demands_users) == (before, True)
+
+
+def test_an_interrupted_run_is_taken_up_with_the_present_passwords(store):
+    store.users["root"] = "password of the run before"
+
+    enable("db-1")
+
+    assert store.users["root"] == "root-secret"
+
+
+def test_a_changed_password_of_patroni_reaches_etcd(store, monkeypatch):
+    enable("db-1")
+    monkeypatch.setenv("ETCD_PATRONI_PASSWORD", "new-secret")
+
+    enable("db-1")
+
+    assert store.users["patroni"] == "new-secret"
+
+
+def test_a_wrong_root_password_is_told(store, monkeypatch):
+    enable("db-1")
+    monkeypatch.setenv("ETCD_ROOT_PASSWORD", "another")
+
+    with pytest.raises(Refusal, match="invalid user ID or password"):
+        enable("db-1")
+
+
+def test_two_nodes_may_do_it_at_the_same_time(store, monkeypatch):
+    """The other one finishes while this one is about to make the role."""
+    others = iter([None])
+
+    def other_node(path):
+        if path == "auth/role/add" and next(others, "done") is None:
+            enable_of_other("db-2")
+
+    def enable_of_other(host):
+        etcd_probe._enable(MemoryEtcd(store))
+
+    monkeypatch.setattr(etcd_probe, "Etcd", lambda host: MemoryEtcd(store, other_node))
+
+    enable("db-1")
+
+    assert store.demands_users
+    assert store.users == {"root": "root-secret", "patroni": "patroni-secret"}

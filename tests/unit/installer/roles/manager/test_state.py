@@ -1,0 +1,172 @@
+import re
+import subprocess
+
+import pytest
+
+from installer.roles.manager.bootstrap import USER
+from installer.roles.manager.model import ManagerSettings
+from installer.roles.manager.state import REST, manager_stages
+from installer.roles.manager.web import NGINX
+from installer.state import NodeState, Stage, Step, Unit, UnitTarget
+
+
+def _stage(settings: ManagerSettings, name: str) -> Stage:
+    return next(stage for stage in manager_stages(settings) if stage.name == name)
+
+
+def _text(state: NodeState, path: str) -> str:
+    return state.file(path).content.decode()
+
+
+def _unit(settings: ManagerSettings, name: str) -> Unit:
+    return next(unit for unit in _stage(settings, "services").state.units if unit.name == name)
+
+
+def _bootstrap(settings: ManagerSettings) -> Step:
+    return _stage(settings, "runtime").steps[-1]
+
+
+def test_packages_need_not_wait_for_other_roles(manager):
+    stages = {stage.name: stage.after for stage in manager_stages(manager())}
+
+    assert stages["packages"] == ()
+    assert stages["runtime"] == ("database", "queue")
+
+
+@pytest.mark.parametrize("name", ["manager.yaml", "ssl/database-client.key"])
+def test_the_runtime_reads_its_secrets_and_cannot_change_them(manager, name):
+    """libpq takes a key that a group can read only if root owns it."""
+    file = _stage(manager(), "runtime").state.file(f"/opt/manager/{name}")
+
+    assert (file.owner, file.group, file.mode, file.secret) == ("root", USER, 0o640, True)
+
+
+def test_the_key_of_a_device_is_syncthings_alone(manager):
+    file = _stage(manager(), "runtime").state.file("/opt/manager/syncthing/key.pem")
+
+    assert (file.owner, file.mode, file.secret) == (USER, 0o400, True)
+
+
+def test_without_replication_its_services_are_stopped(manager):
+    services = _stage(manager(manager={"cluster_filesystem_replication": False}), "services")
+
+    targets = {unit.name: unit.target for unit in services.state.units}
+
+    assert targets["cloudify-syncthing.service"] is UnitTarget.STOPPED
+    assert targets["cloudify-file-sync.service"] is UnitTarget.STOPPED
+    assert "syncthing" not in services.gate.check
+    assert not [file.path for file in services.state.files if "sync" in file.path]
+
+
+def test_managers_restart_one_at_a_time(manager):
+    """Together they would leave the load balancer without any."""
+    assert _unit(manager(), REST).one_at_a_time
+    assert "/opt/manager/manager.yaml" in _unit(manager(), REST).restart_on
+
+
+def test_a_new_web_certificate_does_not_cut_connections(manager):
+    assert "/etc/nginx/tls/internal.crt" in _unit(manager(), NGINX).reload_on
+    assert "/etc/nginx/tls/internal.crt" not in _unit(manager(), NGINX).restart_on
+
+
+def test_nginx_serves_both_ports_with_tls_and_sends_port_80_there(manager):
+    conf = _text(_stage(manager(), "services").state, "/etc/nginx/nginx.conf")
+
+    assert re.findall(r"listen (.*);", conf) == [
+        "80 default_server",
+        "443 ssl default_server",
+        "53333 ssl default_server",
+    ]
+    assert "return 308 https://$host$request_uri;" in conf
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in conf
+
+
+def test_files_of_any_size_pass_through_nginx(manager):
+    conf = _text(_stage(manager(), "services").state, "/etc/nginx/nginx.conf")
+
+    assert "client_max_body_size 0;" in conf
+    assert "proxy_request_buffering off;" in conf
+    assert "proxy_read_timeout 330s;" in conf
+
+
+def test_only_load_balancers_are_believed_about_the_clients_address(manager):
+    believed = _text(
+        _stage(manager(nginx={"trusted_proxies": ["10.0.0.41"]}), "services").state,
+        "/etc/nginx/nginx.conf",
+    )
+    alone = _text(_stage(manager(), "services").state, "/etc/nginx/nginx.conf")
+
+    assert re.findall(r"set_real_ip_from (.*);", believed) == ["10.0.0.41"]
+    assert "real_ip" not in alone
+
+
+def test_the_rate_limit_spares_whoever_shows_a_token(manager):
+    state = _stage(manager(), "services").state
+    conf = _text(state, "/etc/nginx/nginx.conf")
+
+    assert 'map "$http_authentication_token$http_execution_token' in conf
+    assert "limit_req_zone $limited_client zone=clients:10m rate=10r/s;" in conf
+    assert "burst=30 delay=20" in _text(state, "/etc/nginx/cloudify/locations.conf")
+
+
+def test_the_rate_limit_can_be_switched_off(manager):
+    state = _stage(manager(nginx={"rate_limit": {"enabled": False}}), "services").state
+
+    assert "limit_req" not in _text(state, "/etc/nginx/nginx.conf")
+    assert "limit_req" not in _text(state, "/etc/nginx/cloudify/locations.conf")
+
+
+def test_nginx_starts_only_with_our_configuration(manager):
+    """Its package would serve Debian's welcome page."""
+    (condition,) = _stage(manager(), "packages").state.files
+
+    assert condition.before_packages
+    assert "ConditionPathExists=/etc/nginx/cloudify/locations.conf" in condition.content.decode()
+
+
+def test_role_and_database_are_made_only_by_who_is_told_how(manager):
+    told = _stage(manager(postgresql_client={"server_password": "owner-pass-1"}), "runtime").steps
+
+    assert len(_stage(manager(), "runtime").steps) == 1
+    assert told[0].name == "Create the managers' role and database"
+    assert told[0].once
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rabbitmq": {"cluster_members": {"mq-9": {"networks": {"default": "10.0.0.29"}}}}},
+        {"status_reporter": {"tokens": {"manager": "ctok-bbbbbbbbbb-manager"}}},
+    ],
+    ids=["a broker more", "another token"],
+)
+def test_what_changes_is_entered_into_the_database_again(manager, changed):
+    assert _bootstrap(manager()).guard != _bootstrap(manager(**changed)).guard
+
+
+def test_a_new_password_of_the_administrator_is_not_entered_again(manager):
+    """It counts only while there is no administrator; afterwards REST changes it."""
+    changed = {"security": {"admin_password": "admin-pass-2"}}
+
+    assert _bootstrap(manager()).guard == _bootstrap(manager(manager=changed)).guard
+
+
+def test_passwords_are_not_in_scripts(manager):
+    stages = manager_stages(manager(postgresql_client={"server_password": "owner-pass-1"}))
+    steps = [step for stage in stages for step in stage.steps]
+
+    scripts = [text for step in steps for text in (step.guard, step.script)]
+
+    for secret in ("admin-pass-1", "db-pass-1", "owner-pass-1", "ctok-"):
+        assert not [script for script in scripts if secret in script]
+
+
+def test_scripts_are_shell(manager):
+    stages = manager_stages(manager(postgresql_client={"server_password": "owner-pass-1"}))
+    scripts = [stage.gate.check for stage in stages if stage.gate]
+    scripts += [
+        text for stage in stages for step in stage.steps for text in (step.guard, step.script)
+    ]
+
+    for script in scripts:
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)

@@ -68,19 +68,9 @@ def local_node(config: Document, folder: Path) -> LocalNode:
 
 
 def _given(config: Document) -> dict[str, Any]:
-    """Return what a completed configuration says, without the keys that it leaves empty.
-
-    That no other machine may connect is the default, and holds for ours too: only this node may.
-    """
-    if not value_at(config, _REMOTE):
-        config = without(config, {_REMOTE})
-    return _without_empty(config)
-
-
-def _without_empty(config: Document) -> dict[str, Any]:
+    """Return what a completed configuration says, without the keys that it leaves empty."""
     children = {
-        key: _without_empty(value) if isinstance(value, Mapping) else value
-        for key, value in config.items()
+        key: _given(value) if isinstance(value, Mapping) else value for key, value in config.items()
     }
     return {key: value for key, value in children.items() if value not in ("", None, {}, [])}
 

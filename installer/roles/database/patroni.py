@@ -114,7 +114,8 @@ def _config_step(db: DatabaseSettings) -> Step:
 def _settings_step(db: DatabaseSettings) -> Step:
     """Return the step that restarts PostgreSQL where a parameter needs that."""
     restart = probe("patroni", "restart", db.me.address, db.rest_user, db.me.name)
-    holds = ask(db, "parameters_hold", own=db.node_parameters, shared=db.cluster_parameters)
+    on_command_line = {**db.cluster_parameters, "listen_addresses": db.listen_addresses}
+    holds = ask(db, "parameters_hold", own=db.node_parameters, shared=on_command_line)
     return Step(
         name="Bring PostgreSQL's parameters into force",
         guard=holds,

@@ -86,13 +86,6 @@ def test_managers_elsewhere_reach_a_database_that_lets_others_connect(tmp_path):
     assert config["postgresql_server"]["allowed_clients"] == []
 
 
-def test_the_manager_beside_a_database_reaches_it_and_no_other_machine_does(tmp_path):
-    server = alone(tmp_path).inputs.config["postgresql_server"]
-
-    assert server["enable_remote_connections"]
-    assert server["allowed_clients"] == ["10.0.0.1", "cfy.example.com"]
-
-
 def test_the_members_are_those_of_the_file(tmp_path):
     """The names that a file gives to nodes need not be their host names."""
     nodes = {"first": {"ip": "10.0.0.1"}, "second": {"ip": "10.0.0.2"}, "third": {"ip": "10.0.0.3"}}

@@ -1,6 +1,8 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,7 +44,9 @@ def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: b
     """
     options = RunOptions(only=only, skip=skip, title=f"Installing the cluster of {path}")
     installed = install_cluster(path, options, report_for(as_json=as_json))
-    if not as_json:
+    if as_json:
+        print_text(json.dumps(_facts(installed)))
+    else:
         print_timing(installed.results)
         print_text(_summary(installed))
 
@@ -57,6 +61,20 @@ def plan(path: Path, diff: bool, as_json: bool) -> None:
     Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
     """
     print_plan(plan_cluster(path, with_content=diff), diff=diff, as_json=as_json)
+
+
+def _facts(installed: Installed) -> dict[str, Any]:
+    inventory = installed.cluster.inventory
+    return {
+        "kind": "summary",
+        "changes": installed.changes,
+        "address": installed.cluster.address,
+        "credentials": str(inventory.secrets_path),
+        "ca": str(inventory.certificates_path / "ca.crt"),
+        "log": str(installed.log_path),
+        "seconds": {result.phase: round(result.seconds, 2) for result in installed.results},
+        "commands": installed.commands,
+    }
 
 
 def _summary(installed: Installed) -> str:

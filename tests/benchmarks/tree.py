@@ -28,6 +28,7 @@ import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from installer.engine.target import Target
 from installer.engine.transfer import ssh_words

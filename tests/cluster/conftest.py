@@ -1,10 +1,16 @@
 """Fixtures of the cluster tests: real hosts in a sandbox."""
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.cluster import ROOT, Cluster, tool
 from tests.support.sandbox import Sandbox, sandbox_of, skip_where_impossible, take_down_orphans
+from tests.support.watch import CommandLines
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +25,40 @@ def three_hosts(machine: None) -> Iterator[Sandbox]:
     """Three bare hosts, shared by the tests that leave them as they were."""
     with sandbox_of("bare", 3) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def bundle(machine: None) -> Path:
+    """The offline bundle of this checkout for Debian 13, built now or found in the cache."""
+    return Path(tool("bundle", "build", "--release", "trixie").splitlines()[-1])
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The shared cluster, and what was seen while it was rolled out."""
+
+    cluster: Cluster
+    events: list[dict[str, Any]] = field(default_factory=list)
+    command_lines: set[str] = field(default_factory=set)
+
+
+@pytest.fixture(scope="session")
+def rollout(machine: None, bundle: Path) -> Iterator[Rollout]:
+    """Ten nodes from one inventory. CFY_TEST_CLUSTER names a sandbox that has them already."""
+    source = ROOT / "inventories" / "ten-nodes.yaml"
+    if name := os.environ.get("CFY_TEST_CLUSTER"):
+        found = tool("sandbox", "inventory", name, "-i", source, "--bundle", bundle)
+        yield Rollout(Cluster(name, Path(found.strip())))
+        return
+    with sandbox_of("ten", source) as made:
+        found = tool("sandbox", "inventory", made.name, "-i", source, "--bundle", bundle)
+        cluster = Cluster(made.name, Path(found.strip()))
+        with CommandLines() as seen:
+            events = cluster.install()
+        yield Rollout(cluster, events, seen.found)
+
+
+@pytest.fixture(scope="session")
+def cluster(rollout: Rollout) -> Cluster:
+    """The shared cluster of ten nodes; a test leaves it whole."""
+    return rollout.cluster

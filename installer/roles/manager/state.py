@@ -3,7 +3,13 @@
 import shlex
 from pathlib import Path
 
-from installer.roles.manager.bootstrap import USER, bootstrap_step, creation_steps, new_code_step
+from installer.roles.manager.bootstrap import (
+    RECORD,
+    USER,
+    bootstrap_step,
+    creation_steps,
+    new_code_step,
+)
 from installer.roles.manager.model import ManagerSettings
 from installer.roles.manager.runtime_config import (
     CONFIG_PATH,
@@ -138,7 +144,7 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
             Unit(name=SYNC, restart_on=(syncthing.path, *device)),
             Unit(name=RECONCILER, restart_on=(reconciler.path, CONFIG_PATH, *trust, *device)),
         ),
-        data=("/var/log/cloudify/nginx",),
+        data=("/var/log/cloudify/nginx", RECORD),
     )
 
 

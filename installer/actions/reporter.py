@@ -70,7 +70,7 @@ def configure_reporter(wanted: Wanted) -> ReporterSettings:
 
 def _with_wanted(inputs: NodeInputs, wanted: Wanted) -> NodeInputs:
     """Return the inputs with the command line's words over the file's."""
-    section = dict(inputs.config["status_reporter"])
+    section = {**inputs.config["status_reporter"], **_present()}
     if wanted.token is not None:
         section["token"] = wanted.token.reveal()
         section["tokens"] = {}
@@ -81,6 +81,20 @@ def _with_wanted(inputs: NodeInputs, wanted: Wanted) -> NodeInputs:
     if wanted.reporting_freq is not None:
         section["reporting_freq"] = wanted.reporting_freq
     return replace(inputs, config={**inputs.config, "status_reporter": section})
+
+
+def _present() -> dict[str, Any]:
+    """Return what the reporter of this node is told already, as the section of config.yaml."""
+    if not CONFIG_PATH.exists():
+        return {}
+    settings = load_settings()
+    return {
+        "tokens": {str(kind): token.reveal() for kind, token in settings.tokens.items()},
+        "ca_path": settings.ca_path,
+        "managers_ip": list(settings.managers_ips),
+        "reporting_freq": settings.reporting_freq,
+        "node_id": settings.node_id,
+    }
 
 
 def show_reporter() -> dict[str, Any]:

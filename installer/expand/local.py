@@ -6,7 +6,12 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from installer.cluster_secrets import Secrets, provisional_secrets, save_secrets
+from installer.cluster_secrets import (
+    Secrets,
+    derived_token,
+    provisional_secrets,
+    save_secrets,
+)
 from installer.config.certificates import brings_certificates
 from installer.config.complete import complete
 from installer.config.files import named_files
@@ -57,7 +62,8 @@ def local_node(config: Document, folder: Path) -> LocalNode:
     inventory = _inventory(config, given, folder)
     secrets = provisional_secrets(inventory.secrets_path)
     own = expand(inventory, secrets, {})[inventory.name].config
-    wanted = complete(merged(without(own, _left_out(config, own)), _with_own_manager(given)))
+    own = merged(without(own, _left_out(config, own)), _shared_tokens(config))
+    wanted = complete(merged(own, _with_own_manager(given)))
     save_secrets(inventory.secrets_path, _used(wanted, given, secrets))
     name = inventory.nodes[0].name
     if brings_certificates(config):
@@ -137,6 +143,18 @@ def _left_out(config: Document, own: Document) -> set[KeyPath]:
     if brings_certificates(config):
         keys |= {path for path, file in named_files(own) if str(file).startswith(SSL_FOLDER)}
     return keys
+
+
+def _shared_tokens(config: Document) -> Document:
+    """Return the reporters' tokens that managers of one database must have in common.
+
+    They follow from the key that these managers share already, so that the file need not say them.
+    """
+    key = config["flask_security"]["secret_key"]
+    if not has(config, "manager") or has(config, "database") or not key:
+        return {}
+    tokens = {kind: derived_token(key, kind) for kind in ("manager", "db", "broker")}
+    return {"status_reporter": {"tokens": tokens, "token": tokens["manager"]}}
 
 
 def _used(config: Document, given: Document, secrets: Secrets) -> dict[str, Secret]:

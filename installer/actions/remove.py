@@ -1,16 +1,15 @@
 """Take services away from this node: everything that their stages brought, last things first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from installer.actions.installed import (
     STATE,
-    forget_config,
-    record_config,
-    recorded_config,
-    this_config,
+    Installed,
+    read_installed,
+    this_node,
+    write_installed,
 )
 from installer.actions.node import LOGS, node_inputs
 from installer.actions.on_this_node import on_this_node
@@ -18,7 +17,7 @@ from installer.actions.reporter import reporter_of
 from installer.actions.roles import SERVICES, role_stages
 from installer.actions.run_log import logged_to
 from installer.bundle.use import APT_FOLDER
-from installer.config.model import Document, NodeInputs
+from installer.config.model import NodeInputs
 from installer.engine.removal import removal
 from installer.engine.session import Session
 from installer.errors import ConfigError, Problem
@@ -34,66 +33,59 @@ def remove_node(paths: Sequence[Path] = (), services: Sequence[str] = ()) -> tup
 
     What other services of the node need stays, and so does what was there before them.
     """
-    config, leaving = _configuration(paths, services)
-    staying = [name for name in config["services_to_install"] if name not in leaving]
+    named = this_node(paths, STATE, check_files=False)
+    whole = read_installed(STATE) or named
+    leaving = tuple(services or named.services)
+    if problems := [_not_here(name, whole) for name in leaving if name not in whole.services]:
+        raise ConfigError(*problems)
     with hold_lock(STATE / "lock", "remove"), logged_to(LOGS, "remove"):
-        inputs = _readable(node_inputs(config))
-        lines = on_this_node(lambda session: _remove(session, inputs, staying))
-        if staying:
-            record_config({**config, "services_to_install": staying})
-        else:
-            forget_config()
+        inputs = _readable(node_inputs(whole))
+        lines = on_this_node(lambda session: _remove(session, inputs, whole, leaving))
+        write_installed(whole.without(leaving), STATE)
     return lines
 
 
-def _configuration(
-    paths: Sequence[Path], services: Sequence[str]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the configuration of all that is installed, and the services that leave."""
-    config = this_config(paths, check_files=False)
-    whole = recorded_config(check_files=False) or config
-    leaving = tuple(services or config["services_to_install"])
-    if unknown := [name for name in leaving if name not in whole["services_to_install"]]:
-        raise ConfigError(*(_not_here(name, whole) for name in unknown))
-    return whole, leaving
-
-
-def _not_here(service: str, config: Document) -> Problem:
+def _not_here(service: str, installed: Installed) -> Problem:
     return Problem(
-        where="services_to_install",
-        what=f"{service} is not installed on this node",
-        remedy=f"name one or more of: {', '.join(config['services_to_install'])}",
+        where=service,
+        what="this service is not installed here",
+        remedy=f"name one or more of: {', '.join(installed.services)}",
     )
 
 
 def _readable(inputs: NodeInputs) -> NodeInputs:
-    """Return the inputs with empty contents for files that are gone: only paths matter here."""
+    """Return the inputs with no content for files that are gone: only paths matter here."""
 
     def read(path: str) -> bytes:
-        try:
-            return inputs.read(path)
-        except FileNotFoundError:
-            return b""
+        return inputs.read(path) if path and Path(path).exists() else b""
 
     return replace(inputs, read=read)
 
 
-def _remove(session: Session, inputs: NodeInputs, staying: Sequence[str]) -> tuple[str, ...]:
+def _remove(
+    session: Session, inputs: NodeInputs, whole: Installed, leaving: Sequence[str]
+) -> tuple[str, ...]:
     roles = role_stages(inputs, session.observe(()).facts)
-    roles.pop("reporter", None)  # it may have been configured by hand, and then differs
-    kept = {SERVICES[name] for name in staying}
-    reporter, rest = reporter_of(inputs.config["services_to_install"]), reporter_of(staying)
+    staying = whole.without(leaving).services
+    reporter, rest = reporter_of(whole.services), reporter_of(staying)
     going = (
         *(() if staying else (_NODE,)),
-        *(stage for role, stages in roles.items() if role not in kept for stage in stages),
+        *_stages(roles, leaving),
         *(() if rest else reporter),
     )
     remaining = (
         *((_NODE,) if staying else ()),
-        *(stage for role, stages in roles.items() if role in kept for stage in stages),
+        *_stages(roles, staying),
         *rest,
     )
     lines = session.remove(removal(going, remaining))
     for stage in rest:
         lines += session.apply(stage, session.observe([stage])).changes
     return lines
+
+
+def _stages(roles: Mapping[str, tuple[Stage, ...]], services: Sequence[str]) -> Iterator[Stage]:
+    """Yield the stages of services in the order in which roles depend on each other."""
+    for service, role in SERVICES.items():
+        if service in services:
+            yield from roles[role]

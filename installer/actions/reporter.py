@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from installer.actions.installed import STATE, this_config
+from installer.actions.installed import STATE, Installed, this_node
 from installer.actions.node import node_inputs
 from installer.actions.on_this_node import on_this_node
 from installer.actions.roles import role_stages
@@ -58,7 +58,7 @@ def reporter_tokens() -> Mapping[str, str]:
 
 def configure_reporter(wanted: Wanted) -> ReporterSettings:
     """Install, or change, the status reporter of this node and start it."""
-    inputs = _with_wanted(node_inputs(this_config()), wanted)
+    inputs = _with_wanted(_inputs_of(this_node()), wanted)
     settings = reporter_settings(inputs)
     if settings is None:
         raise ConfigError(_no_token())
@@ -66,6 +66,13 @@ def configure_reporter(wanted: Wanted) -> ReporterSettings:
     with hold_lock(STATE / "lock", "status-reporter configure"):
         on_this_node(lambda session: _run_stage(session, stage))
     return settings
+
+
+def _inputs_of(installed: Installed) -> NodeInputs:
+    """Return the node's inputs with the services that are here: a reporter watches no others."""
+    inputs = node_inputs(installed)
+    services = {"services_to_install": list(installed.services)}
+    return replace(inputs, config={**inputs.config, **services})
 
 
 def _with_wanted(inputs: NodeInputs, wanted: Wanted) -> NodeInputs:
@@ -116,12 +123,13 @@ def control_reporter(verb: str) -> None:
 def remove_reporter() -> tuple[str, ...]:
     """Take the reporter's service, files and user away; return a line for each thing."""
     load_settings()
-    inputs = node_inputs(this_config())
+    installed = this_node()
+    inputs = _inputs_of(installed)
 
     def remove(session: Session) -> tuple[str, ...]:
         roles = role_stages(inputs, session.observe(()).facts)
         others = [s for role, stages in roles.items() if role != "reporter" for s in stages]
-        return session.remove(removal(reporter_of(inputs.config["services_to_install"]), others))
+        return session.remove(removal(reporter_of(installed.services), others))
 
     with hold_lock(STATE / "lock", "status-reporter remove"):
         return on_this_node(remove)

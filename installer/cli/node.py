@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from installer.actions.node import NodeInstalled, install_node
+from installer.actions.node import SECRETS, NodeInstalled, install_node
 from installer.actions.remove import remove_node
 from installer.actions.reporter import this_node_id
 from installer.actions.roles import SERVICES
@@ -74,7 +74,11 @@ def _summary(installed: NodeInstalled) -> str:
         lines.append("Next     install the cluster's other nodes: the last one completes it")
     elif "manager_service" in installed.config["services_to_install"]:
         address = installed.config["manager"]["public_ip"]
-        lines.append(f"Next     cfy profiles use {address} -u admin -p PASSWORD --ssl -c CA")
+        manager, ca = installed.config["manager"], installed.config["ssl_inputs"]["ca_cert_path"]
+        user = manager["security"]["admin_username"]
+        words = f"-u {user} -p PASSWORD -t default_tenant --ssl -c {ca}"
+        lines.append(f"Secrets  config.yaml, else {SECRETS}: admin_password")
+        lines.append(f"Next     cfy profiles use {address} {words}")
     return "\n".join(lines)
 
 

@@ -17,9 +17,8 @@ from tests.support.sandbox import Sandbox
 
 BUNDLE = "/root/bundle"
 CONFIG = "/etc/cloudify/config.yaml"
-_INSTALL_S = 600
 
-# what must be the same before and after; what systemd, apt and a person's shell write does not count
+# what a removal must restore; what belongs to others than us is left out by `ignored`
 _SNAPSHOT = r"""
 dpkg-query -W -f 'package ${Package} ${db:Status-Status}\n'
 cut -d: -f1,6 /etc/passwd | sed 's/^/user /'

@@ -34,6 +34,8 @@ KEPT = (
     "/etc/shadow",
     "/etc/gshadow",
     "/etc/machine-id",
+    "/etc/default/locale",  # purging Debian's package locales deletes it
+    "/var/lib/ucf",
 )
 
 

@@ -66,7 +66,8 @@ def _purge(wanted: set[str]) -> list[str]:
     needed = needed_by((set(there) - ours) | wanted, there)
     leaving = sorted((ours & set(there)) - needed)
     if leaving:
-        done = run_command(["dpkg", "--purge", *leaving], timeout_s=_PURGE_S)
+        words = ["dpkg", "--force-unsafe-io", "--purge", *leaving]
+        done = run_command(words, timeout_s=_PURGE_S)
         if done["code"] != 0:
             raise Failure("dpkg --purge", last_lines(done, 20), "repair the host's dpkg, run again")
     forget("packages", ours - needed)

@@ -144,7 +144,11 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
             Unit(name=SYNC, restart_on=(syncthing.path, *device)),
             Unit(name=RECONCILER, restart_on=(reconciler.path, CONFIG_PATH, *trust, *device)),
         ),
-        data=("/var/log/cloudify/nginx", RECORD),
+        data=(
+            "/var/log/cloudify/nginx",
+            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
+            RECORD,
+        ),
     )
 
 

@@ -58,7 +58,7 @@ def reporter_tokens() -> Mapping[str, str]:
 
 def configure_reporter(wanted: Wanted) -> ReporterSettings:
     """Install, or change, the status reporter of this node and start it."""
-    inputs = _with_wanted(_inputs_of(this_node()), wanted)
+    inputs = _with_wanted(_inputs_of(this_node((), STATE)), wanted)
     settings = reporter_settings(inputs)
     if settings is None:
         raise ConfigError(_no_token())
@@ -123,7 +123,7 @@ def control_reporter(verb: str) -> None:
 def remove_reporter() -> tuple[str, ...]:
     """Take the reporter's service, files and user away; return a line for each thing."""
     load_settings()
-    installed = this_node()
+    installed = this_node((), STATE)
     inputs = _inputs_of(installed)
 
     def remove(session: Session) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class ManagedFile:
     """A file whose bytes, owner and mode are ours; created with its final mode, then renamed."""
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)  # it may be a secret
     owner: str = "root"
     group: str | None = None  # None: the owner's primary group
     mode: int = 0o644

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from manager.errors import BadParameters, ManagerError, SettingsError
@@ -38,24 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
-    database = Database(settings.database)
-    sys.stdout.write(f"schema at revision {upgrade_schema(database.engine)}\n")
+    with closing(Database(settings.database)) as database:
+        sys.stdout.write(f"schema at revision {upgrade_schema(database.engine)}\n")
     return 0
 
 
 def _bootstrap(settings: Settings, _options: argparse.Namespace) -> int:
     secrets = parse_secrets(_json_on_stdin())
-    database = Database(settings.database)
-    upgrade_schema(database.engine)
-    with database.session() as session:
-        lock_cluster(session.connection())
-        bootstrap(session, settings, secrets)
+    with closing(Database(settings.database)) as database:
+        upgrade_schema(database.engine)
+        with database.session() as session:
+            lock_cluster(session.connection())
+            bootstrap(session, settings, secrets)
     sys.stdout.write(f"{settings.manager.hostname} is part of the cluster\n")
     return 0
 
 
 def _tokens(settings: Settings, options: argparse.Namespace) -> int:
-    with Database(settings.database).session() as session:
+    with closing(Database(settings.database)) as database, database.session() as session:
         tokens = reporter_tokens(session, settings)
     if options.json:
         sys.stdout.write(json.dumps(tokens) + "\n")
@@ -68,14 +69,14 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
     secrets = parse_secrets(_json_on_stdin()) if options.secrets else BootstrapSecrets()
     problems = list(file_problems(settings))
     if not problems:
-        with Database(settings.database).session() as session:
+        with closing(Database(settings.database)) as database, database.session() as session:
             problems = list(database_problems(session, settings, secrets))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return _FAILED if problems else 0
 
 
 def _forget(settings: Settings, options: argparse.Namespace) -> int:
-    with Database(settings.database).session() as session:
+    with closing(Database(settings.database)) as database, database.session() as session:
         _FORGET[options.type](session, options.name)
     return 0
 
@@ -86,7 +87,8 @@ def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
-    serve(settings, Database(settings.database, connections=1))
+    with closing(Database(settings.database, connections=1)) as database:
+        serve(settings, database)
     return 0
 
 

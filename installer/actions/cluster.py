@@ -40,7 +40,7 @@ class Cluster:
             target=target_of(node),
             inputs=inputs,
             files=node_files(inputs),
-            stages=functools.partial(bundle_stages, self.bundle, tuple(map(str, node.roles))),
+            toolkit=functools.partial(bundle_stages, self.bundle, tuple(map(str, node.roles))),
         )
 
 

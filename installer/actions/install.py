@@ -1,5 +1,6 @@
 """Install or converge: a whole cluster from the controller, or one node by itself."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Installed:
     cluster: Cluster
     results: tuple[PhaseResult, ...]
     commands: dict[str, int]  # remote commands by node
+    seconds: float
     log_path: Path
 
     @property
@@ -34,6 +36,7 @@ class Installed:
 
 def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -> Installed:
     """Bring every node of an inventory to its state; a second call changes nothing."""
+    began = time.monotonic()
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
     with (
@@ -45,7 +48,13 @@ def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -
         with survey(cluster.jobs()) as seen:
             results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
             commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
-    return Installed(cluster=cluster, results=results, commands=commands, log_path=log_path)
+    return Installed(
+        cluster=cluster,
+        results=results,
+        commands=commands,
+        seconds=time.monotonic() - began,
+        log_path=log_path,
+    )
 
 
 @contextmanager

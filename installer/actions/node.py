@@ -76,5 +76,5 @@ def local_job(inputs: NodeInputs) -> NodeJob:
     return NodeJob(
         target=Target(name=inputs.name),
         inputs=inputs,
-        stages=functools.partial(bundle_stages, bundle, roles, folder=path),
+        toolkit=functools.partial(bundle_stages, bundle, roles, folder=path),
     )

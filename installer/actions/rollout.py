@@ -22,12 +22,9 @@ from installer.events import Event, EventKind, Listener, Outcome
 from installer.phases import Phase, PhaseResult, run_phases, select_phases
 from installer.state import ManagedFile, NodeState, Stage, Step
 
-NODE = "node"  # the pseudo role of what every node has
+NODE = "node"  # the pseudo role of what every node has before all else
+TOOLKIT = "toolkit"  # the pseudo role of our environments: packages need not wait for them
 T = TypeVar("T")
-
-
-def _no_stages(_: NodeFacts) -> Sequence[Stage]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,7 @@ class NodeJob:
     target: Target
     inputs: NodeInputs
     files: tuple[ManagedFile, ...] = ()
-    stages: Callable[[NodeFacts], Sequence[Stage]] = _no_stages  # of NODE, before its roles'
+    toolkit: Callable[[NodeFacts], tuple[Stage, Stage]]  # apt's source, our environments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +85,9 @@ def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     base = Stage(
         name="base", state=NodeState(files=job.files), steps=(_host_name(job.inputs.name),)
     )
-    roles = {NODE: (base, *job.stages(facts)), **role_stages(job.inputs, facts)}
+    source, environments = job.toolkit(facts)
+    own = {NODE: (base, source), TOOLKIT: (environments,)}
+    roles = {**own, **role_stages(job.inputs, facts)}
     return {
         role: tuple(replace(stage, name=f"{role}/{stage.name}") for stage in stages)
         for role, stages in roles.items()

@@ -1,7 +1,7 @@
 """Carry the bundle to the nodes that lack something of it."""
 
 from installer.actions.cluster import Cluster, target_of
-from installer.actions.rollout import NODE, Survey
+from installer.actions.rollout import NODE, TOOLKIT, Survey
 from installer.engine.difference import Difference
 from installer.engine.transfer import Shipment, send_to_each
 from installer.events import Outcome
@@ -22,7 +22,7 @@ def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
 
 
 def _installs(change: Difference) -> bool:
-    toolkit = (stage for stage in change.stages if stage.stage.name.startswith(f"{NODE}/"))
+    toolkit = (stage for stage in change.stages if stage.stage.name.startswith(f"{TOOLKIT}/"))
     return any(stage.packages for stage in change.stages) or any(s.steps for s in toolkit)
 
 

@@ -53,14 +53,15 @@ class AptRoot:
 
     def simulate(self, names: Iterable[str]) -> list[str]:
         """Return the names of the packages that an installation would bring."""
-        words = ("--simulate", "--no-install-recommends", "-qq", *names)
+        words = ("--simulate", "--no-install-recommends", "-q", *names)
         output = self._run("apt-get", "install", *words)
         return [line.split()[1] for line in output.splitlines() if line.startswith("Inst ")]
 
     def archives(self, names: Iterable[str]) -> list[Archive]:
         """Return what an installation of these packages would fetch."""
-        words = ("--print-uris", "--no-install-recommends", "-qq", *names)
-        return [_archive(line) for line in self._run("apt-get", "install", *words).splitlines()]
+        words = ("--print-uris", "--no-install-recommends", "-q", *names)
+        output = self._run("apt-get", "install", *words)
+        return [_archive(line) for line in output.splitlines() if line.startswith("'")]
 
     def show(self, names: Iterable[str]) -> list[Stanza]:
         """Return the stanza of each name (or name=version), of the candidate version."""

@@ -24,8 +24,9 @@ from installer.bundle.model import (
 )
 from installer.bundle.project import build_wheel, source_digest, source_folder
 from installer.bundle.repository import packages_index, release_file
-from installer.bundle.resolution import Say, Target, current_lock, make_lock
+from installer.bundle.resolution import Say, Target, current_lock, lock_path, make_lock
 from installer.bundle.use import setup_script
+from installer.errors import PreflightError, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,28 @@ def build_bundle(codename: str, options: BuildOptions | None = None) -> Bundle:
             wheel = build_wheel(source, folder / "wheel")
             _lay_out(folder / "bundle", lock, wheel, cache)
             return load_bundle(cache.finish(folder / "bundle", name))
+
+
+def find_bundle(codename: str, options: BuildOptions | None = None) -> Bundle:
+    """Return the bundle that `build_bundle` last made for these wishes and this source.
+
+    Nothing is built or fetched. Raises PreflightError when there is none.
+    """
+    options = options or BuildOptions()
+    cache = options.cache or default_cache()
+    kept = lock_path(_target(codename, options), cache)
+    lock_file = options.lock_file or (kept if kept.exists() else None)
+    if lock_file is not None:
+        path = cache.bundles / _name(load_lock(lock_file), source_digest(source_folder()))
+        if path.exists():
+            return load_bundle(path)
+    raise PreflightError(
+        Problem(
+            where=str(cache.bundles),
+            what=f"there is no bundle for {codename} of this source yet",
+            remedy=f"build it: cfy_manager bundle build --release {codename}",
+        )
+    )
 
 
 def refresh_lock(codename: str, options: BuildOptions | None = None) -> Lock:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _KEPT_BUNDLES = 4  # the last ones; what they share takes space once
+_IN_USE_S = 24 * 3600  # a run may be sending one that is not among the last
 _ORPHANED_S = 7 * 24 * 3600
 
 
@@ -80,9 +81,10 @@ class Cache:
         """Give a bundle that is complete its final place, and forget the oldest ones."""
         target = self.bundles / name
         folder.replace(target)
-        by_age = sorted(self.bundles.iterdir(), key=lambda path: path.stat().st_mtime)
-        for old in by_age[:-_KEPT_BUNDLES]:
-            self._discard(old)
+        used = {path: path.stat().st_mtime for path in self.bundles.iterdir()}
+        for old in sorted(used, key=lambda path: used[path])[:-_KEPT_BUNDLES]:
+            if time.time() - used[old] > _IN_USE_S:
+                self._discard(old)
         self._drop_orphans()
         return target
 

@@ -22,24 +22,29 @@ APT_FOLDER = "/var/lib/cfy_manager/apt"
 APT_CONF = f"{APT_FOLDER}/apt.conf"
 APT_OPTIONS = ("-c", APT_CONF)
 
+_NOT_URGENT = "renice -n 10 $$ >/dev/null  # the packages of the same host come first\n"
+
 
 def bundle_stages(
     bundle: Bundle | None, roles: Iterable[str], facts: NodeFacts, folder: str = BUNDLE_FOLDER
-) -> tuple[Stage, ...]:
-    """Return what a node needs first: the bundle as apt's source, and our environments.
+) -> tuple[Stage, Stage]:
+    """Return what a node needs of a bundle: it as apt's source, then our environments.
 
-    `folder` is where the node has its files of the bundle. Without a bundle the environments must
-    be there already. Raises PreflightError when the bundle is for another release than the node's.
+    Packages wait for the first only; `folder` is where the node has its files of the bundle.
+    Without a bundle the environments must be there already. Raises PreflightError when the bundle
+    is for another release than the node's.
     """
     wanted = set(roles)
     environments = [e for e in ENVIRONMENTS if wanted.intersection(e.roles)]
     if bundle is None:
-        return (Stage(name="bundle", steps=tuple(map(_expect, environments))),)
+        found = Stage(name="environments", steps=tuple(map(_expect, environments)))
+        return Stage(name="bundle"), found
     _check_release(bundle, facts)
     return (
+        Stage(name="bundle", state=_apt_state(bundle, folder)),
         Stage(
-            name="bundle",
-            state=_apt_state(bundle, folder) | _marks(bundle, environments),
+            name="environments",
+            state=_marks(bundle, environments),
             steps=tuple(_unpack(e, bundle.digest_of, folder) for e in environments),
         ),
     )
@@ -80,7 +85,7 @@ def _apt_state(bundle: Bundle, folder: str) -> NodeState:
     conf = render("bundle/apt.conf.j2", folder=APT_FOLDER)
     source = render("bundle/bundle.sources.j2", repository=f"{folder}/apt")
     return NodeState(
-        directories=(Directory(path=f"{APT_FOLDER}/lists/partial"),),
+        directories=(Directory(path=f"{APT_FOLDER}/lists"),),
         data=(APT_FOLDER,),
         files=(
             ManagedFile(path=APT_CONF, content=conf),
@@ -123,7 +128,7 @@ def _unpack(environment: Environment, digest_of: Callable[[str], str], folder: s
     return Step(
         name=f"Unpack the environment {environment.name}",
         guard=" && ".join(held),
-        script=render("bundle/unpack.sh.j2", **values).decode(),
+        script=_NOT_URGENT + render("bundle/unpack.sh.j2", **values).decode(),
         timeout_s=300,
     )
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from email.parser import Parser
 from pathlib import Path
 
@@ -59,18 +59,8 @@ def pinned_again(wheels: Iterable[LockedWheel]) -> str:
     return "".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels)
 
 
-def locked_wheels(members: Mapping[str, Iterable[Path]]) -> tuple[LockedWheel, ...]:
-    """Return the wheels of all environments (name → files), each wheel once."""
-    files: dict[str, Path] = {}
-    users: dict[str, list[str]] = {}
-    for environment, paths in members.items():
-        for path in paths:
-            files[path.name] = path
-            users.setdefault(path.name, []).append(environment)
-    return tuple(_locked(path, users[name]) for name, path in sorted(files.items()))
-
-
-def _locked(path: Path, environments: Iterable[str]) -> LockedWheel:
+def locked_wheel(path: Path, environment: str) -> LockedWheel:
+    """Return a fetched wheel as a lock has it."""
     name, version = wheel_identity(path)
     return LockedWheel(
         name=name,
@@ -78,7 +68,7 @@ def _locked(path: Path, environments: Iterable[str]) -> LockedWheel:
         file=path.name,
         sha256=file_digest(path),
         size=path.stat().st_size,
-        environments=tuple(environments),
+        environments=(environment,),
     )
 
 

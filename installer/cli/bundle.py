@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from installer.bundle.build import BuildOptions, build_bundle, refresh_lock
+from installer.bundle.build import BuildOptions, build_bundle, find_bundle, refresh_lock
 from installer.bundle.catalogue import RELEASES, ROLES
 from installer.bundle.model import Bundle, load_bundle
 from installer.bundle.verify import Check, verify_bundle
@@ -71,6 +71,14 @@ def build(release: str, wheels_only: bool, lock_file: Path | None, output: Path 
         _copy(built, output)
     _print_sizes(built)
     click.echo(str(output or built.path))
+
+
+@bundle.command()
+@_RELEASE
+@_WHEELS_ONLY
+def path(release: str, wheels_only: bool) -> None:
+    """Print the directory of the bundle that was built last, and build nothing."""
+    click.echo(str(find_bundle(release, BuildOptions(with_packages=not wheels_only)).path))
 
 
 @bundle.command()

@@ -83,6 +83,7 @@ def _summary(installed: Installed) -> str:
     ca = inventory.certificates_path / "ca.crt"
     lines = [
         "",
+        f"Time          {installed.seconds:.0f} s",
         f"Changes       {installed.changes or 'none: everything is as the inventory says'}",
         f"Address       https://{address}",
         f"Credentials   {inventory.secrets_path} (user admin)",

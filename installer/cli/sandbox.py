@@ -12,7 +12,7 @@ from installer.errors import PreflightError
 from installer.sandbox import capabilities, enter, faults, lifecycle, record, status
 from installer.sandbox.derive import derive_inventory
 from installer.sandbox.disk import DEFAULT_SIZE_GB
-from installer.sandbox.image import SUITES
+from installer.sandbox.image import SUITES, image_path
 from installer.sandbox.inventory import plan_of_inventory
 from installer.sandbox.plan import numbered_nodes, plan_hosts
 from installer.sandbox.record import FaultKind
@@ -80,6 +80,8 @@ def up(name: str, hosts: int | None, inventory: Path | None, suite: str, disk_gb
         if inventory is None
         else plan_of_inventory(inventory)
     )
+    if not image_path(suite).is_dir():
+        click.echo(f"Building the image of Debian {suite}, once; it takes a minute or two.")
     made = lifecycle.up(lifecycle.Wanted(name=name, plan=plan, suite=suite, disk_gb=disk_gb))
     for host in made.plan.hosts:
         click.echo(f"{host.name:<20} {host.address}")
@@ -148,7 +150,7 @@ def show_status(names: tuple[str, ...], as_json: bool) -> None:
     \b
     cfy_manager sandbox status demo
     """
-    made = [record.load(name) for name in names or record.recorded_names()]
+    made = [record.load(name) for name in names or record.recorded_names(whole=True)]
     if as_json:
         click.echo(json.dumps([status.as_document(each) for each in made], indent=1))
         return

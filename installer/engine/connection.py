@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 import paramiko
+from gevent.lock import RLock
 from paramiko.ssh_exception import SSHException
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import PyinfraError
@@ -64,6 +65,7 @@ class Connection:
     def __init__(self, target: Target, host: Host) -> None:
         self.target = target
         self._host = host
+        self._opening = RLock()  # phases work side by side, and either may have to reconnect
         self._needs_sudo = (os.geteuid() != 0) if target.is_local else target.user != "root"
 
     @property
@@ -72,7 +74,12 @@ class Connection:
         return self._needs_sudo
 
     def open(self) -> None:
-        """Log in. Raises NodeUnreachable with what to do about it."""
+        """Log in, unless that is done. Raises NodeUnreachable with what to do about it."""
+        with self._opening:
+            if not self._host.connected:
+                self._log_in()
+
+    def _log_in(self) -> None:
         try:
             with gevent.Timeout(3 * CONNECT_S):
                 self._host.connect(show_errors=False, raise_exceptions=True)
@@ -85,8 +92,7 @@ class Connection:
 
     def execute(self, line: str, stdin: str, timeout_s: float) -> tuple[list[str], list[str]]:
         """Run a shell line and return its output lines. Raises NodeUnreachable when cut off."""
-        if not self._host.connected:
-            self.open()
+        self.open()
         try:
             with gevent.Timeout(timeout_s + _MARGIN_S):
                 whole, output = self._host.run_shell_command(StringCommand(line), _stdin=stdin)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from installer.engine.difference import StageDifference, Verb
+from installer.engine.changes import StageDifference, Verb
 from installer.engine.observation import digest, observe_request
 from installer.state import Directory, ManagedFile
 

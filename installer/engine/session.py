@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from installer.engine.connection import Connection
-from installer.engine.difference import StageDifference, Verb, stage_difference
+from installer.engine.difference import stage_difference
 from installer.engine.observation import (
     Observation,
     observe_request,
@@ -15,6 +15,7 @@ from installer.engine.observation import (
 )
 from installer.engine.outcome import Applied, GateResult, Result, StepResult
 from installer.engine.removal import Removal
+from installer.engine.replies import applied_of, gate_result, masked, step_problem
 from installer.engine.requests import (
     APPLY_S,
     INSTALL_S,
@@ -77,7 +78,7 @@ class Session:
             request = state_request(change)
             program = "state" if request["units"] or request["users"] else "state-paths"
             self._call(program, request, APPLY_S)
-        return _applied(self.name, change, done)
+        return applied_of(self.name, change, done)
 
     def put_tree(
         self, files: Sequence[ManagedFile], directories: Sequence[Directory] = ()
@@ -109,7 +110,7 @@ class Session:
             "may_defer": alone and gate.needs_peers,
         }
         told = self._call("gate", request, gate.timeout_s)
-        return _gate_result(self.name, gate, told)
+        return gate_result(self.name, gate, told)
 
     def run_step(self, step: Step) -> StepResult:
         """Run a step unless its guard holds; raise PhaseFailed if it fails. One command."""
@@ -127,7 +128,7 @@ class Session:
             case "done":
                 logger.info("%s: %s", self.name, step.name)
                 return StepResult(step=step.name, changed=True, output=output)
-        raise PhaseFailed(_step_problem(self.name, step, told, output))
+        raise PhaseFailed(step_problem(self.name, step, told, output))
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.
@@ -166,60 +167,3 @@ def _looked_again(observation: Observation, seen: Observation) -> Observation:
         pending=seen.pending,
         leftovers=seen.leftovers,
     )
-
-
-def _applied(node: str, change: StageDifference, before: tuple[str, ...]) -> Applied:
-    lines = (*before, *change.data_lines())
-    for line in lines:
-        logger.info("%s: %s", node, line)
-    now = [entry for entry in change.units if not entry.is_deferred]
-    again = (Verb.RESTART, Verb.RELOAD)
-    return Applied(
-        stage=change.stage.name,
-        changes=lines,
-        restarted=tuple(entry.unit.name for entry in now if entry.verb in again),
-        started=tuple(entry.unit.name for entry in now if entry.verb is Verb.START),
-        deferred_restarts=tuple(e.unit.name for e in change.units if e.is_deferred),
-    )
-
-
-def masked(text: str, secrets: Mapping[str, Secret]) -> str:
-    """Return the text with every secret value replaced."""
-    for secret in secrets.values():
-        if secret.reveal():
-            text = text.replace(secret.reveal(), "********")
-    return text
-
-
-def _gate_result(node: str, gate: Gate, told: Mapping[str, Any]) -> GateResult:
-    output = masked(told["output"], gate.secrets)
-    problem = None
-    if not told["passed"] and not told["deferred"]:
-        seen = output.strip() or f"exit {told['code']}"
-        unit = gate.units[0] if gate.units else None
-        look = f"`journalctl -u {unit} -n 50`" if unit else "the host's journal"
-        problem = Problem(
-            where=node,
-            what=f"not reached in {gate.timeout_s} s: {gate.name}; last seen: {seen[-500:]}",
-            remedy=f"look at {look} on {node}, then run again",
-        )
-    return GateResult(
-        gate=gate.name,
-        passed=told["passed"],
-        deferred=told["deferred"],
-        output=output,
-        seconds=told["seconds"],
-        journal={u: masked(text, gate.secrets) for u, text in told["journal"].items()},
-        problem=problem,
-    )
-
-
-def _step_problem(node: str, step: Step, told: Mapping[str, Any], output: str) -> Problem:
-    last = " / ".join(output.strip().splitlines()[-6:]) or "no output"
-    if told["outcome"] == "not held":
-        what = f"“{step.name}” ran, but what it establishes does not hold: {last}"
-    elif told["code"] == 124:
-        what = f"“{step.name}” did not end within {step.timeout_s} s: {last}"
-    else:
-        what = f"“{step.name}” failed with exit {told['code']}: {last}"
-    return Problem(where=node, what=what, remedy="remove the cause and run again")

@@ -46,15 +46,18 @@ def _add_database(settings: ReporterSettings, services: Report) -> bool:
     etcd = services["etcd"]["extra_info"]
     patroni = services["Patroni"]["extra_info"]
     health = _asked(etcd, "etcd_health", lambda: _get(settings, f"https://{host}:2379/health"))
-    status = _asked(
-        patroni,
-        "patroni_status",
-        lambda: (
-            _get(settings, f"https://{host}:8008/patroni")
-            | {"cluster": _get(settings, f"https://{host}:8008/cluster")}
-        ),
-    )
+    url = f"https://{host}:8008"
+    status = _asked(patroni, "patroni_status", lambda: _patroni_status(settings, url))
     return health.get("health") == "true" and status.get("state") in {"running", "streaming"}
+
+
+def _patroni_status(settings: ReporterSettings, url: str) -> Report:
+    mode = _get(settings, f"{url}/config").get("synchronous_mode", False)
+    return {
+        **_get(settings, f"{url}/patroni"),
+        "cluster": _get(settings, f"{url}/cluster"),
+        "synchronous_mode": bool(mode),  # absent means off, docs/dynamic_configuration
+    }
 
 
 def _add_broker(settings: ReporterSettings, services: Report) -> bool:

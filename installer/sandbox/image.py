@@ -89,10 +89,15 @@ def cache_dir() -> Path:
     return Path(base) / "cfy_manager" / "images"
 
 
+def image_path(suite: str) -> Path:
+    """Return where the suite's image is, or will be once it is built."""
+    return cache_dir() / f"{suite}-{recipe(suite).digest}"
+
+
 def ensure_image(suite: str) -> Path:
     """Return the folder of the suite's image, built now if it is not there."""
     wanted = recipe(suite)
-    image = cache_dir() / f"{suite}-{wanted.digest}"
+    image = image_path(suite)
     if image.is_dir():
         return image
     image.parent.mkdir(parents=True, exist_ok=True)

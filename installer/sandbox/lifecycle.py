@@ -104,7 +104,8 @@ def holder_of(made: Record) -> ProcessId:
 
 def _make(wanted: Wanted, image: Path) -> Record:
     folder = record.sandbox_dir(wanted.name)
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)  # the disks hold the secrets of the clusters that are tried
     holder = start_keeper(folder)
     made = Record(
         name=wanted.name, suite=wanted.suite, image=str(image), plan=wanted.plan, keeper=holder

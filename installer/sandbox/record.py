@@ -92,11 +92,12 @@ def namespace_of(name: str, host: str) -> Path:
     return sandbox_dir(name) / "netns" / host
 
 
-def recorded_names() -> list[str]:
-    """Return the names of all sandboxes that have a folder, whole or half made."""
+def recorded_names(*, whole: bool = False) -> list[str]:
+    """Return the names of all sandboxes here; `whole` leaves out those that are half made."""
     if not sandboxes_dir().is_dir():
         return []
-    return sorted(entry.name for entry in sandboxes_dir().iterdir() if entry.is_dir())
+    names = sorted(entry.name for entry in sandboxes_dir().iterdir() if entry.is_dir())
+    return [name for name in names if not whole or _path(name).exists()]
 
 
 def load(name: str) -> Record:

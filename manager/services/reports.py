@@ -14,6 +14,7 @@ from manager import VERSION
 from manager.errors import BadParameters
 from manager.services.cluster_model import ClusterService, Node, NodeType, Report
 from manager.settings import is_address
+from manager.storage.database import forgo_durability
 from manager.storage.models import Broker, DatabaseNode, Manager, NodeReport
 
 _CLOCK_TOLERANCE = timedelta(seconds=60)
@@ -64,6 +65,7 @@ def save_report(session: Session, incoming: IncomingReport) -> None:
             f"The report of {incoming.reported_at.isoformat()} is from the future: "
             "set the clocks of the node and of this manager"
         )
+    forgo_durability(session)
     values = {
         "node_type": incoming.node_type,
         "private_ip": incoming.private_ip,

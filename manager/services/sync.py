@@ -55,13 +55,18 @@ def prepare_home(settings: Settings) -> None:
 
 
 def serve(settings: Settings, database: Database) -> None:
-    """Reconcile every few seconds until SIGTERM; what fails is tried again the next time."""
+    """Keep syncthing in step until SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if not settings.file_sync.enabled:
         logger.info("file_sync.enabled is false: nothing to do")
         return
+    keep_in_step(settings, database, stop)
+
+
+def keep_in_step(settings: Settings, database: Database, stop: threading.Event) -> None:
+    """Reconcile every few seconds until `stop`; what fails is tried again the next time."""
     state = ""
     while not stop.is_set():
         before, state = state, _attempt(settings, database)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -44,6 +44,15 @@ class Database:
     def close(self) -> None:
         """Close the pool's connections, for instance after a fork."""
         self.engine.dispose()
+
+
+def forgo_durability(session: Session) -> None:
+    """Let this transaction commit without waiting for disk and replicas.
+
+    For what is sent again anyway: a report must get through while the database waits for a
+    synchronous standby that is gone. Source: PostgreSQL, "Asynchronous Commit".
+    """
+    session.execute(text("SET LOCAL synchronous_commit TO off"))
 
 
 def libpq_parameters(settings: DatabaseSettings) -> dict[str, Any]:

@@ -136,16 +136,20 @@ def package_stage():
 
 def packages_start_nothing(targets):
     def act(session):
+        session.run("rm -f /run/cfy-test.*")
+        before = session.commands
         stage = package_stage()
         first = session.apply(stage, session.observe([stage]))
-        commands = session.commands
+        commands = session.commands - before
         seen = session.run("cat /run/cfy-test.started-by || true; cat /etc/cfy-test.conf")
+        enabled = session.run("systemctl is-enabled cfy-test; systemctl is-active cfy-test")
         policy = session.run("ls /usr/sbin/policy-rc.d").code
         again = session.apply(stage, session.observe([stage]))
         return {
             "first": first.changes,
             "commands": commands,
             "seen": seen.stdout,
+            "enabled": enabled.stdout,
             "policy_left": policy == 0,
             "again": again.changes,
         }
@@ -289,46 +293,51 @@ def secrets_are_unseen(targets):
 
 
 def transfer(targets):
+    """Send, send again with one file touched, and take turns with SFTP."""
     source = Path(sys.argv[3])
     (source / "pool").mkdir()
-    names = []
-    for number in range(8):
-        name = f"pool/big {number}"
+    names = [f"pool/big {number}" for number in range(8)]
+    for number, name in enumerate(names):
         (source / name).write_bytes(bytes([number]) * 12_500_000)
-        names.append(name)
-    found = []
-    for _ in range(2):
-        shipments = {
-            target: Shipment(source=source, names=names, destination="/var/tmp/arrived")
-            for target in targets
-        }
-        started = time.monotonic()
-        done = send_to_each(shipments)
-        assert all(outcome.is_ok for outcome in done.values()), done
-        sent = sum(outcome.value.bytes for outcome in done.values())
-        found.append({"bytes": sent, "seconds": time.monotonic() - started})
-        if not found[1:]:
-            (source / names[0]).touch()
-    found.append(sftp_seconds(targets, source / names[1]))
-    sums = on_first(
-        targets, lambda s: s.run("cd /var/tmp/arrived; ls -A . pool; sha256sum pool/*").stdout
-    )
-    return {"runs": found, "arrived": sums}
+    first = ship(targets, source, names, "/var/tmp/arrived")
+    (source / names[0]).touch()
+    second = ship(targets, source, names, "/var/tmp/arrived")
+    ours, theirs = [first], []
+    for turn in range(2):
+        theirs.append(sftp(targets, [source / name for name in names[:4]]))
+        ours.append(ship(targets, source, names, f"/var/tmp/arrived-{turn}"))
+    look = "cd /var/tmp/arrived; ls -A . pool; sha256sum pool/*; rm -r /var/tmp/arrived*"
+    return {
+        "first": first,
+        "second": second,
+        "arrived": on_first(targets, lambda s: s.run(look).stdout),
+        "rates": [max(run["bytes"] / run["seconds"] for run in runs) for runs in (ours, theirs)],
+    }
 
 
-def sftp_seconds(targets, path):
-    """Take one file to every host at once through paramiko, as stock pyinfra uploads do."""
+def ship(targets, source, names, destination):
+    shipment = Shipment(source=source, names=names, destination=destination)
+    started = time.monotonic()
+    done = send_to_each({target: shipment for target in targets})
+    assert all(outcome.is_ok for outcome in done.values()), done
+    sent = sum(outcome.value.bytes for outcome in done.values())
+    return {"bytes": sent, "seconds": time.monotonic() - started}
+
+
+def sftp(targets, paths):
+    """Take files to every host at once through paramiko, as stock pyinfra uploads do."""
 
     def put(session):
-        client = session._connection._host.connector.client
-        client.open_sftp().put(str(path), "/var/tmp/by-sftp")
+        client = session._connection._host.connector.client.open_sftp()
+        for path in paths:
+            client.put(str(path), f"/var/tmp/arrived-{path.name}")
 
     with Engine(targets) as engine:
         assert not engine.connect()
         started = time.monotonic()
         done = engine.on_each([target.name for target in targets], put)
         assert all(outcome.is_ok for outcome in done.values()), done
-        sent = len(targets) * path.stat().st_size
+        sent = len(targets) * sum(path.stat().st_size for path in paths)
         return {"bytes": sent, "seconds": time.monotonic() - started}
 
 

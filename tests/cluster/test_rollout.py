@@ -26,7 +26,7 @@ def test_the_client_sees_all_nine_nodes_through_the_load_balancer(client):
 def test_status_shows_every_service_active(client):
     status = json.loads(client.cfy("status", "--json").stdout)
 
-    states = {service["name"]: service["status"] for service in status["services"]}
+    states = {name: service["status"] for name, service in status["services"].items()}
     assert set(states.values()) == {"Active"}
     assert {"RabbitMQ", "PostgreSQL", "Webserver", "Manager Rest-Service"} <= set(states)
 

@@ -6,11 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.support.network import network_of
+from tests.support.tls import Pair
 
 ROOT = Path(__file__).parents[2]
 TOOL = (sys.executable, "-m", "installer")
@@ -69,6 +73,14 @@ class Cluster:
     @property
     def ca(self) -> Path:
         return self.certificates / "ca.crt"
+
+    def pair(self, node: str, name: str = "node") -> Pair:
+        """Return a certificate of a node, as the controller keeps it."""
+        return Pair.named(self.certificates / "nodes" / node, name)
+
+    def network(self, node: str | None = None) -> AbstractContextManager[None]:
+        """Open this test's own sockets beside the hosts, or with the address of a node."""
+        return network_of(self.name, node)
 
     def beside(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command in the sandbox's network, on this machine's files."""

@@ -37,12 +37,10 @@ def run_script(script: str, secrets: dict[str, str], timeout_s: float) -> dict[s
     text = os.memfd_create("script")
     try:
         _fill(text, script)
-        return run_command(
-            ["/bin/sh", "-eu", f"/proc/self/fd/{text}"],
-            timeout_s=timeout_s,
-            variables=secrets,
-            keep=(text,),
-        )
+        path = f"/proc/self/fd/{text}"
+        words = ["/bin/sh", "-eu", path]
+        done = run_command(words, timeout_s=timeout_s, variables=secrets, keep=(text,))
+        return done | {"stderr": done["stderr"].replace(f"{path}: ", "line ")}
     finally:
         os.close(text)
 

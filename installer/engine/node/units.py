@@ -46,7 +46,7 @@ def apply_units(change: dict[str, Any]) -> None:
 
 
 def _start(units: list[str], afresh: list[str]) -> None:
-    run_command(["systemctl", "reset-failed", *units], timeout_s=_TOOL_S)  # may be unknown: fine
+    _forget_failures(units)
     stopped = [unit for unit in units if unit not in afresh]
     if stopped:
         _systemctl("start", "--no-block", *stopped)
@@ -63,6 +63,7 @@ def restart_units(units: list[str]) -> None:
     """
     if not units:
         return
+    _forget_failures(units)
     before = _invocations(units)
     _systemctl("restart", "--no-block", *units)
     deadline = time.monotonic() + _STOP_S
@@ -76,6 +77,11 @@ def restart_units(units: list[str]) -> None:
         time.sleep(_POLL_S if waiting else 0)
     for unit in units:
         settle(unit)
+
+
+def _forget_failures(units: list[str]) -> None:
+    """Let systemd start units whose last starts came too often; it need not know them yet."""
+    run_command(["systemctl", "reset-failed", *units], timeout_s=_TOOL_S)
 
 
 def _invocations(units: list[str]) -> dict[str, tuple[str, ...]]:

@@ -16,13 +16,14 @@ _TOOL_S = 60
 
 
 def make_users(users: list[dict[str, Any]]) -> None:
-    """Create missing system users and add present ones to their groups."""
+    """Create missing system users and add present ones to their groups.
+
+    A user that is there keeps its home: packages make some themselves, with their own.
+    """
     for user in users:
         name = user["name"]
         if not _exists(pwd.getpwnam, name):
             _add_user(user)
-        elif user["home"] != pwd.getpwnam(name).pw_dir:
-            _tool(["usermod", "--home", user["home"], name])
         for group in user["groups"]:
             if name not in _members(group):
                 _tool(["usermod", "--append", "--groups", group, name])

@@ -1,5 +1,7 @@
 """The etcd stage: one member, TLS with certificates on every link, users and a role."""
 
+import hashlib
+
 from installer.roles.database.model import DatabaseSettings, KeyPair
 from installer.roles.database.probe import probe
 from installer.secrets import Secret
@@ -51,9 +53,9 @@ def pair_files(
 def _member(db: DatabaseSettings) -> NodeState:
     config = ManagedFile(
         path=CONFIG,
-        content=render("database/etcd.yml.j2", db=db, tls=TLS_FOLDER),
+        content=render("database/etcd.yml.j2", db=db, tls=TLS_FOLDER, token=_token(db)),
         owner=_USER,
-        mode=0o400,  # it names the cluster's secret token
+        mode=0o400,  # it names the cluster's token
         secret=True,
     )
     ca = ManagedFile(path=f"{TLS_FOLDER}/ca.crt", content=db.certificates.ca)
@@ -68,6 +70,11 @@ def _member(db: DatabaseSettings) -> NodeState:
         units=(unit,),
         data=("/var/lib/etcd",),
     )
+
+
+def _token(db: DatabaseSettings) -> str:
+    """Return what names the cluster: etcd writes it to the journal at each start."""
+    return hashlib.sha256(db.cluster_token.reveal().encode()).hexdigest()
 
 
 def _authentication(db: DatabaseSettings) -> tuple[Step, ...]:

@@ -21,6 +21,7 @@ TLS = "/etc/etcd/tls"
 PREFIX = "/db/"  # Patroni's namespace, the only keys that its user may touch
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
+_HEALTH_S = 4.0
 _REACH_S = 2.0
 _EXISTS = "already exists"
 
@@ -82,7 +83,7 @@ class Etcd:
 def check_health(host: str, quorum: int, peers: Sequence[str]) -> int:
     """Print how the member is; return 0, 1, or DEFERRED while too few other members answer."""
     try:
-        told = Etcd(host).health()
+        told = Etcd(host, _HEALTH_S).health()
     except (OSError, ValueError, http.client.HTTPException) as error:
         told = {"health": "false", "reason": f"etcd does not answer on {host}: {error}"}
     if told.get("health") == "true":

@@ -29,10 +29,10 @@ def patroni_stage(db: DatabaseSettings) -> Stage:
         state=_member(db),
         gate=_cluster_gate(db),
         steps=(
+            *users_steps(db),  # first: replicas cannot follow with passwords that nobody has yet
             _config_step(db),
-            *users_steps(db),
             *((application_step(db, db.application),) if db.application else ()),
-            _settings_step(db),
+            _parameters_step(db),
         ),
     )
 
@@ -111,15 +111,18 @@ def _config_step(db: DatabaseSettings) -> Step:
     )
 
 
-def _settings_step(db: DatabaseSettings) -> Step:
-    """Return the step that restarts PostgreSQL where a parameter needs that."""
-    restart = probe("patroni", "restart", db.me.address, db.rest_user, db.me.name)
+def _parameters_step(db: DatabaseSettings) -> Step:
+    """Return the step that restarts PostgreSQL where a parameter needs that, in the safe order."""
     on_command_line = {**db.cluster_parameters, "listen_addresses": db.listen_addresses}
     holds = ask(db, "parameters_hold", own=db.node_parameters, shared=on_command_line)
+    lowered = ask(db, "parameters_lowered", shared=db.cluster_parameters)
+    restart = probe("patroni", "restart", db.me.address, db.rest_user, db.me.name)
     return Step(
         name="Bring PostgreSQL's parameters into force",
         guard=holds,
-        script=f"holds() {{\n{holds}}}\nuntil holds; do\n{restart}sleep 0.5\ndone\n",
+        script=render(
+            "database/parameters.sh.j2", holds=holds, lowered=lowered, restart=restart
+        ).decode(),
         secrets=_rest_password(db),
         timeout_s=180,
     )

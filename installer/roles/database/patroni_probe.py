@@ -5,7 +5,8 @@ usage: patroni_probe.py cluster HOST MEMBERS REPLICA-STATE SYNCHRONOUS PEER…
        patroni_probe.py change HOST USER
        patroni_probe.py restart HOST USER NAME
 The wanted part of the cluster's configuration is JSON in the environment variable PATRONI_CONFIG,
-the password of the REST interface in PATRONI_REST_PASSWORD.
+the password of the REST interface in PATRONI_REST_PASSWORD, and who restarts first in LEADER_FIRST
+(yes or no).
 """
 
 import base64
@@ -14,15 +15,20 @@ import json
 import os
 import ssl
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PORT = 8008
+ETCD_PORT = 2379
 TLS = "/etc/patroni/tls"
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
 _REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
+_RELOADED_S = 15.0
+_POLL_S = 0.5
+_PASSING = (http.client.UNAUTHORIZED, http.client.CONFLICT)
 _SYNCHRONOUS = ("sync_standby", "quorum_standby")
 
 
@@ -33,11 +39,9 @@ class Refusal(Exception):
 class Patroni:
     """The REST interface of one member; a new connection for each request, as it closes them."""
 
-    def __init__(self, host: str, user: str = "", *, answer_s: float = _ANSWER_S) -> None:
+    def __init__(self, host: str, user: str = "") -> None:
         self._host = host
-        self._answer_s = answer_s
-        self._context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
-        self._context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
+        self._context = _context()
         login = f"{user}:{os.environ.get('PATRONI_REST_PASSWORD', '')}".encode()
         self._headers = {"Authorization": "Basic " + base64.b64encode(login).decode()}
 
@@ -46,8 +50,17 @@ class Patroni:
         return dict(json.loads(self._ask("GET", path)[1]))
 
     def change(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Make a change; raises Refusal with Patroni's words."""
-        status, said = self._ask(method, path, json.dumps(body))
+        """Make a change; raises Refusal with Patroni's words.
+
+        New passwords, its own and etcd's, count once Patroni has read them in its next loop: until
+        then it refuses the change, or cannot store it and says that there is a conflict.
+        """
+        deadline = time.monotonic() + _RELOADED_S
+        while True:
+            status, said = self._ask(method, path, json.dumps(body))
+            if status not in _PASSING or time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_S)
         if status not in (http.client.OK, http.client.ACCEPTED):
             raise Refusal(f"{method} {path}: {status} {said.decode(errors='replace')[:200]}")
 
@@ -56,7 +69,7 @@ class Patroni:
             self._host,
             PORT,
             context=self._context,
-            timeout=self._answer_s if method == "GET" else _RESTART_S,
+            timeout=_ANSWER_S if method == "GET" else _RESTART_S,
         )
         try:
             connection.request(method, path, body, self._headers)
@@ -95,8 +108,8 @@ def check_cluster(host: str, wanted: Sequence[str], peers: Sequence[str]) -> int
     if not problems:
         print(f"one leader, {int(count) - 1} replicas follow it")  # noqa: T201
         return 0
-    away = [peer for peer in peers if not _reaches(peer)]
-    problems += [f"{peer} is not reached" for peer in away]
+    away = [peer for peer in peers if not _has_etcd(peer)]
+    problems += [f"{peer} is not installed or down" for peer in away]
     print("; ".join(problems))  # noqa: T201
     return DEFERRED if away else 1
 
@@ -147,28 +160,54 @@ def change_config(host: str, user: str) -> int:
     return 0
 
 
-def restart_if_marked(host: str, user: str, name: str) -> int:
-    """Restart PostgreSQL if Patroni marked it, the leader's after those of all replicas."""
+def restart_in_turn(host: str, user: str, name: str) -> int:
+    """Restart PostgreSQL if Patroni marked it and those that go first are done.
+
+    A replica must not run with less of what is counted than its primary does.
+    Source: PostgreSQL, "Hot Standby", "Administrator's Overview".
+    """
     patroni = Patroni(host, user)
-    members = {m["name"]: m for m in patroni.get("/cluster")["members"]}
-    waiting = [member for member, told in members.items() if told.get("pending_restart")]
-    if name in waiting and (members[name]["role"] != "leader" or waiting == [name]):
+    members = patroni.get("/cluster")["members"]
+    if is_in_turn(members, name, leader_first=os.environ["LEADER_FIRST"] == "yes"):
         patroni.change("POST", "/restart", {"restart_pending": True})
     return 0
 
 
-def _reaches(host: str) -> bool:
-    try:
-        Patroni(host, answer_s=_REACH_S).get("/patroni")
-    except (OSError, ValueError, http.client.HTTPException):
+def is_in_turn(members: Sequence[Mapping[str, Any]], name: str, *, leader_first: bool) -> bool:
+    """Tell whether a member is marked for a restart, and nobody that goes first is."""
+    marked = [member for member in members if member.get("pending_restart")]
+    mine = [member for member in marked if member["name"] == name]
+    if not mine:
         return False
+    is_leader = mine[0]["role"] == "leader"
+    first = [member for member in marked if (member["role"] == "leader") is leader_first]
+    return is_leader is leader_first or not first
+
+
+def _has_etcd(host: str) -> bool:
+    """Tell whether a member is installed: Patroni itself is silent until etcd is complete."""
+    context = _context()
+    connection = http.client.HTTPSConnection(host, ETCD_PORT, context=context, timeout=_REACH_S)
+    try:
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
     return True
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=f"{TLS}/ca.crt")
+    context.load_cert_chain(f"{TLS}/node.crt", f"{TLS}/node.key")
+    return context
 
 
 _ACTIONS: dict[str, Callable[..., int]] = {
     "holds": check_config,
     "change": change_config,
-    "restart": restart_if_marked,
+    "restart": restart_in_turn,
 }
 
 

@@ -45,8 +45,8 @@ CLUSTER_WIDE = frozenset(
         "max_wal_senders",
         "max_worker_processes",
         "track_commit_timestamp",
-        "wal_keep_size",
         "wal_level",
+        "wal_log_hints",
     }
 )
 _CLUSTER_DEFAULTS = {"max_connections": "250", "wal_level": "replica"}

@@ -18,7 +18,7 @@ def loadbalancer_stages(balancer: LoadBalancerSettings) -> tuple[Stage, ...]:
     """Return the stages of a load balancer: packages, then its services in front of managers."""
     address = balancer.virtual_address
     return (
-        Stage(name="haproxy packages", state=_packages(balancer)),
+        Stage(name="packages", state=_packages(balancer)),
         Stage(
             name="haproxy",
             state=_haproxy(balancer) | (_keepalived(address) if address else NodeState()),

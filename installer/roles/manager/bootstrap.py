@@ -14,7 +14,7 @@ from installer.state import Step
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
 RECORD = "/var/lib/cfy_manager/manager-bootstrap"
-# libpq looks for certificates in the home directory, and root's may not be entered
+# HOME: libpq looks for a certificate below it, and root's is closed to the runtime
 _MANAGER = (
     f"env HOME={HOME} setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
 )

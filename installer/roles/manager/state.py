@@ -49,7 +49,7 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
         Stage(name="packages", state=web_packages() | NodeState(packages=(Package("syncthing"),))),
         Stage(
             name="runtime",
-            after=("database", "queue"),
+            after=("toolkit", "database", "queue"),
             state=_runtime(manager),
             steps=(*creation_steps(manager), bootstrap_step(manager)),
         ),

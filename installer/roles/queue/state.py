@@ -20,11 +20,11 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
     """Return the stages of a RabbitMQ node: its package, then the broker in its cluster."""
     return (
         Stage(
-            name="rabbitmq packages",
+            name="packages",
             state=NodeState(packages=(Package("rabbitmq-server"),), files=(_start_condition(),)),
         ),
         Stage(
-            name="rabbitmq",
+            name="broker",
             state=_broker(queue),
             gate=_cluster_gate(queue),
             steps=(_definitions_step(queue),),

@@ -64,7 +64,7 @@ def reporter_stages(settings: ReporterSettings, files: ReporterFiles) -> tuple[S
     return (
         Stage(
             name="service",
-            after=("manager",),
+            after=("toolkit", "manager"),
             state=NodeState(
                 users=(User(name=USER, home=str(HOME)),),
                 directories=(

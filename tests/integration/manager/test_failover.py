@@ -1,14 +1,17 @@
 """The database's primary goes away and comes back elsewhere; the manager goes on by itself."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from manager.errors import Unavailable
 from manager.rest.app import create_app
-from manager.services.bootstrap import BootstrapSecrets, bootstrap
+from manager.services.bootstrap import BootstrapSecrets, bootstrap, reporter_tokens
 from manager.settings import NodeAddress
 from manager.storage.database import Database, libpq_parameters
 from manager.storage.schema import upgrade_schema
@@ -133,3 +136,31 @@ def test_connections_are_verified_and_die_with_their_host(cluster):
     assert parameters["target_session_attrs"] == "read-write"
     assert parameters["sslmode"] == "verify-full"
     assert parameters["tcp_user_timeout"] <= 10_000
+
+
+def test_a_report_does_not_wait_for_a_standby_that_is_gone(client, cluster, servers):
+    """With strict synchronous replication every other commit waits for ever."""
+    token = client.call("POST", "/tokens", json={}).json["value"]
+    with closing(Database(cluster.database)) as database, database.session() as session:
+        reporter = reporter_tokens(session, cluster)["db"]
+    with psycopg.connect(servers[0].dsn("cloudify_db"), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+        connection.execute("SELECT pg_reload_conf()")
+    report = {
+        "reporting_freq": 5,
+        "timestamp": time.strftime("%Y%m%d%H%M%S+0000", time.gmtime()),
+        "report": {"status": "OK", "services": {}},
+        "node": {"name": "db-1", "private_ip": "127.0.3.2"},
+    }
+
+    replies = []
+    sender = client.with_token(reporter)
+    thread = threading.Thread(
+        target=lambda: replies.append(sender.call("PUT", "/cluster-status/db/id", json=report)),
+        daemon=True,
+    )
+    thread.start()
+    thread.join(20)
+
+    assert [reply.status_code for reply in replies] == [200]
+    assert client.with_token(token).get("/cluster-status")["services"]["db"]["status"] == "Fail"

@@ -180,44 +180,6 @@ def test_the_client_is_told_which_service_is_down(cfy):
     assert shown["services"]["RabbitMQ"]["status"] == "Inactive"
 
 
-def test_check_is_content_after_bootstrap(server):
-    assert server.run("check").returncode == 0
-
-
-def test_an_invalid_manager_yaml_ends_with_3_and_the_key(server):
-    document = yaml.safe_load(server.path.read_text())
-    document["database"]["port"] = "many"
-    server.path.write_text(yaml.safe_dump(document))
-
-    done = server.run("check")
-
-    assert done.returncode == 3
-    assert "database.port: must be a whole number" in done.stderr
-
-
-def test_a_forgotten_broker_is_gone(server):
-    assert server.run("forget", "broker", "queue-2").returncode == 0
-    again = server.run("forget", "broker", "queue-2")
-
-    assert again.returncode == 1
-    assert "queue-2" in again.stderr
-
-
-def test_secrets_on_standard_input_are_never_shown(server):
-    done = server.run("bootstrap", stdin='{"admin_password": "tell-nobody')
-
-    assert done.returncode == 1
-    assert "standard input is not JSON" in done.stderr
-    assert "tell-nobody" not in done.stderr
-
-
-def test_the_reporters_tokens_are_shown_for_people_and_programs(server):
-    tokens = json.loads(server.run("tokens", "--json").stdout)
-
-    assert set(tokens) == {"manager", "db", "broker"}
-    assert f"db: {tokens['db']}\n" in server.run("tokens").stdout
-
-
 def test_gunicorn_listens_on_loopback_only(running):
     shown = subprocess.run(["ss", "-Hltn"], check=True, capture_output=True, text=True).stdout
 

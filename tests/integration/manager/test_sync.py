@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ import requests
 from manager.services.bootstrap import BootstrapSecrets, bootstrap
 from manager.services.cluster import remove_manager
 from manager.services.device import device_id
-from manager.services.sync import SyncthingApi, cluster_peers, prepare_home
+from manager.services.sync import SyncthingApi, cluster_peers, keep_in_step, prepare_home
 from manager.settings import FileSyncSettings, PathSettings
 from tests.support.postgres_server import free_port
 
@@ -146,6 +147,26 @@ def test_managers_that_join_and_leave_replicate_without_a_restart(database, pair
         assert reconcile(database, first) == ["folder", "no device manager-2"]
         devices = SyncthingApi(first)._call("GET", "/config/devices")
         assert [device["name"] for device in devices] == ["manager-1"]
+
+
+def test_the_reconciler_goes_on_when_syncthing_comes_later(database, pair, caplog):
+    caplog.set_level("INFO", "manager.services.sync")
+    first = replace(pair[0], file_sync=replace(pair[0].file_sync, interval_s=0.1))
+    join(database, first)
+    prepare_home(first)
+    stop = threading.Event()
+    thread = threading.Thread(target=keep_in_step, args=(first, database, stop))
+    thread.start()
+    try:
+        wait_until(lambda: "cannot reconcile" in caplog.text)
+        with running(first):
+            wait_until(lambda: "in step with 1 managers" in caplog.text)
+    finally:
+        stop.set()
+        thread.join(20)
+
+    assert not thread.is_alive()
+    assert caplog.text.count("in step") == 1
 
 
 def test_syncthing_talks_to_nobody_but_the_managers(database, pair):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installer.bundle import build as building
-from installer.bundle.build import BuildOptions, build_bundle
+from installer.bundle.build import BuildOptions, build_bundle, find_bundle
 from installer.bundle.cache import Cache
 from installer.bundle.control import parse_stanzas
 from installer.bundle.lock import dump_lock, load_lock
@@ -97,6 +97,27 @@ def test_a_second_build_is_the_first_one(options, monkeypatch):
     monkeypatch.setattr(building, "_lay_out", None)
 
     assert build_bundle("trixie", options) == first
+
+
+def test_the_bundle_built_last_is_found_without_building(options, monkeypatch):
+    built = build_bundle("trixie", options)
+    monkeypatch.setattr(building, "fetch_archives", None)
+
+    assert find_bundle("trixie", options) == built
+
+
+@pytest.mark.parametrize("source", ["another source", None], ids=["other source", "never built"])
+def test_a_bundle_that_is_not_built_is_named_with_the_command_to_build_it(
+    options, source, monkeypatch
+):
+    if source is not None:
+        build_bundle("trixie", options)
+        monkeypatch.setattr(building, "source_digest", lambda folder: source)
+
+    with pytest.raises(PreflightError) as caught:
+        find_bundle("trixie", options)
+
+    assert "bundle build --release trixie" in caught.value.problems[0].remedy
 
 
 def test_new_source_makes_a_new_bundle_from_the_same_archives(options, monkeypatch):

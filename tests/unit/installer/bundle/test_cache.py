@@ -80,6 +80,14 @@ def test_the_bundles_used_least_lately_go(cache):
     assert "trixie-9" in names
 
 
+def test_a_bundle_that_may_be_in_use_stays(cache):
+    digest = adopted(cache, b"content")
+
+    bundles = [bundle_named(cache, f"trixie-{number}", digest) for number in range(10)]
+
+    assert all(bundle.exists() for bundle in bundles)
+
+
 def test_an_archive_of_no_bundle_goes_after_a_while(cache, monkeypatch):
     orphan, kept = adopted(cache, b"orphan"), adopted(cache, b"kept")
     monkeypatch.setattr("installer.bundle.cache._ORPHANED_S", -1)

@@ -45,8 +45,8 @@ def bundle_in(folder: Path, code: str, packages=()) -> Bundle:
 
 def stage_of(bundle: Bundle | None, *roles: str):
     folder = str(bundle.path) if bundle else ""
-    (stage,) = bundle_stages(bundle, roles, TRIXIE, folder)
-    return stage
+    source, environments = bundle_stages(bundle, roles, TRIXIE, folder)
+    return replace(environments, state=source.state | environments.state)
 
 
 def unpack_step(bundle: Bundle):
@@ -108,6 +108,17 @@ def test_a_folder_that_somebody_made_by_hand_gives_way(node, tmp_path):
     sh(step.script)
 
     assert sh(step.guard) == 0
+
+
+def test_what_its_services_import_is_compiled_for_its_final_place(node, tmp_path, monkeypatch):
+    """A traceback names the folder in which the code is, not the one it was unpacked in."""
+    (here,) = use.ENVIRONMENTS
+    monkeypatch.setattr(use, "ENVIRONMENTS", (replace(here, compiled=True),))
+
+    sh(unpack_step(bundle_in(tmp_path / "bundle", "value = 1")).script)
+
+    (compiled,) = node.glob("envs/*/lib/python3/site-packages/__pycache__/demo.*.pyc")
+    assert str(compiled.parents[1] / "demo.py").encode() in compiled.read_bytes()
 
 
 def test_an_archive_that_is_cut_off_shows_nothing(node, tmp_path):

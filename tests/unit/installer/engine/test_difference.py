@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from installer.engine.difference import Verb, difference
+from installer.engine.changes import Verb
+from installer.engine.difference import difference
 from installer.engine.observation import (
     GuardFact,
     Observation,
@@ -61,7 +62,7 @@ def test_a_node_that_is_as_wanted_differs_in_nothing():
     observation = seen(
         wanted,
         packages={"app": "1"},
-        users=ROOT | {"app": UserFact("apps", "/srv", ("ssl", "more"))},
+        users=ROOT | {"app": UserFact("apps", "/of/its/package", ("ssl", "more"))},
         paths={
             "/srv/app": PathFact("directory", 0o755, "app", "apps"),
             CONF.path: as_wanted(CONF),

@@ -147,3 +147,24 @@ def test_a_file_that_cannot_be_synced_is_not_published(tmp_path, monkeypatch):
         files.write_files([entry(tmp_path / "a")])
 
     assert names_in(tmp_path) == []
+
+
+def test_a_file_is_never_open_to_others_even_while_empty(tmp_path, monkeypatch):
+    """Who opens it then can read what is written later."""
+    seen = []
+    open_file = os.open
+
+    def watched(path, flags, mode=0o777):
+        descriptor = open_file(path, flags, mode)
+        if flags & os.O_CREAT:
+            seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(files.os, "open", watched)
+    before = os.umask(0)
+    try:
+        files.write_files([entry(tmp_path / "key", mode=0o600)])
+    finally:
+        os.umask(before)
+
+    assert seen == [0o600]

@@ -59,3 +59,7 @@ def test_the_end_of_a_long_output_is_kept():
 
     assert done["stdout"].endswith("\n200000\n")
     assert len(done["stdout"]) <= 256 * 1024
+
+
+def test_an_error_of_the_shell_names_the_line():
+    assert run_script(":\necho $NOT_SET", {}, 5)["stderr"] == "line 2: NOT_SET: parameter not set\n"

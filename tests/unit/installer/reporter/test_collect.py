@@ -46,6 +46,7 @@ HEALTHY_DB = {
     "health": {"health": "true"},
     "patroni": {"state": "running", "role": "primary"},
     "cluster": {"members": []},
+    "config": {"synchronous_mode": True},
 }
 BROKER = {"name": "rabbit@mq-1", "running": True, "partitions": []}
 
@@ -57,7 +58,23 @@ def test_a_database_node_that_answers_is_ok_and_tells_what_it_knows(node):
 
     assert report["status"] == "OK"
     facts = report["services"]["Patroni"]["extra_info"]["patroni_status"]
-    assert facts == {"state": "running", "role": "primary", "cluster": {"members": []}}
+    assert facts == {
+        "state": "running",
+        "role": "primary",
+        "cluster": {"members": []},
+        "synchronous_mode": True,
+    }
+
+
+@pytest.mark.parametrize(("config", "mode"), [({}, False), ({"synchronous_mode": "quorum"}, True)])
+def test_the_manager_learns_whether_replication_is_meant_to_be_synchronous(node, config, mode):
+    """Without the mode, asynchronous replicas would look like a cluster that lost its standby."""
+    node(HEALTHY_DB | {"config": config})
+
+    report = collect.collect_report(settings(NodeType.DB), NodeType.DB)
+
+    facts = report["services"]["Patroni"]["extra_info"]["patroni_status"]
+    assert facts["synchronous_mode"] is mode
 
 
 @pytest.mark.parametrize(

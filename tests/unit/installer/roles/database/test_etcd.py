@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 import yaml
 
@@ -53,6 +55,14 @@ def test_the_gateway_is_on_and_the_old_interface_off(config):
     """With a configuration file etcd turns the gateway off; version 2 knows no Patroni user."""
     assert config()["enable-grpc-gateway"] is True
     assert config()["enable-v2"] is False
+
+
+def test_the_secret_token_itself_is_not_told_to_etcd(config, db):
+    """It writes its configuration to the journal at each start."""
+    content = etcd_stage(db()).state.file("/etc/etcd/etcd.yml").content
+
+    assert b"token-secret" not in content
+    assert config()["initial-cluster-token"] == hashlib.sha256(b"token-secret").hexdigest()
 
 
 def test_only_etcd_reads_its_token_and_key(db):

@@ -2,7 +2,7 @@ import pytest
 
 from installer.roles.database import etcd_probe
 from installer.roles.database.etcd_probe import Etcd, Refusal, enable
-from installer.roles.database.patroni_probe import cluster_problems, patch
+from installer.roles.database.patroni_probe import cluster_problems, is_in_turn, patch
 
 LEADER = {"name": "db-1", "role": "leader", "state": "running"}
 SYNC = {"name": "db-2", "role": "sync_standby", "state": "streaming"}
@@ -64,6 +64,29 @@ def test_a_parameter_that_nobody_wants_any_more_goes():
     assert patch(now, wanted) == {
         "postgresql": {"parameters": {"max_connections": "250", "wal_keep_size": None}}
     }
+
+
+MARKED = {"pending_restart": True}
+
+
+@pytest.mark.parametrize(
+    ("leader", "replica", "leader_first", "turns"),
+    [
+        (MARKED, MARKED, True, ["db-1"]),
+        (MARKED, MARKED, False, ["db-2"]),
+        (MARKED, {}, False, ["db-1"]),
+        ({}, MARKED, True, ["db-2"]),
+        ({}, {}, True, []),
+    ],
+)
+def test_restarts_follow_the_safe_order(leader, replica, leader_first, turns):
+    members = (LEADER | leader, SYNC | replica, REPLICA)
+
+    found = [
+        m["name"] for m in members if is_in_turn(members, m["name"], leader_first=leader_first)
+    ]
+
+    assert found == turns
 
 
 class Store:

@@ -30,7 +30,7 @@ def test_packages_need_not_wait_for_other_roles(manager):
     stages = {stage.name: stage.after for stage in manager_stages(manager())}
 
     assert stages["packages"] == ()
-    assert stages["runtime"] == ("database", "queue")
+    assert stages["runtime"] == ("toolkit", "database", "queue")
 
 
 @pytest.mark.parametrize("name", ["manager.yaml", "ssl/database-client.key"])

@@ -1,0 +1,66 @@
+"""What the load balancer promises: a manager that dies costs no request that may be repeated."""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import wait_until
+
+pytestmark = pytest.mark.cluster
+
+LOAD = Path(__file__).parents[1] / "support" / "http_load.py"
+LOAD_S = 25
+# a dead connection is noticed after 6 s, a dead address after 4 s; the rest is the machine's
+LONGEST_ANSWER_S = 15
+
+
+def test_no_request_fails_when_the_manager_that_serves_it_loses_power(cluster):
+    balancer = cluster.address(cluster.having("loadbalancer")[0])
+    words = (sys.executable, LOAD, str(LOAD_S), cluster.ca, balancer, "/api/v3.1/status")
+
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(cluster.beside, *words)
+        victim = _busiest(cluster)
+        cluster.fail("power-off", victim)
+        load = json.loads(running.result().stdout.splitlines()[-1])
+    cluster.heal(victim)
+
+    assert list(load["answers"]) == ["401"]
+    assert load["longest_s"] < LONGEST_ANSWER_S
+    wait_until(
+        lambda: _state(cluster, victim).startswith("UP"), "the manager is back", timeout_s=90
+    )
+
+
+def _busiest(cluster):
+    """Return the manager to which the load sticks, once there is load."""
+    before = _served(cluster)
+
+    def new():
+        return {name: count - before[name] for name, count in _served(cluster).items()}
+
+    wait_until(lambda: max(new().values()) > 20, "the load reaches a manager", timeout_s=20)
+    found = new()
+    return max(found, key=found.__getitem__)
+
+
+def _served(cluster):
+    return {row["svname"]: int(row["stot"] or 0) for row in _servers(cluster)}
+
+
+def _state(cluster, manager):
+    return next(row["status"] for row in _servers(cluster) if row["svname"] == manager)
+
+
+def _servers(cluster):
+    script = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/stats.sock');"
+        "s.sendall(b'show stat\\n'); print(s.makefile().read())"
+    )
+    table = cluster.on(cluster.having("loadbalancer")[0], "python3", "-c", script).stdout
+    head, *rows = [line.split(",") for line in table.lstrip("# ").splitlines() if line.strip()]
+    found = [dict(zip(head, row, strict=False)) for row in rows]
+    return [row for row in found if row["pxname"] == "clients" and row["svname"].islower()]

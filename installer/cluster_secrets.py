@@ -1,6 +1,7 @@
 """A cluster's secrets: made once, kept in one file beside the inventory, never changed by us."""
 
 import base64
+import hmac
 import os
 import secrets
 import stat
@@ -46,6 +47,12 @@ def _encoding_alphabet() -> Secret:
 
 def _reporter_token() -> Secret:
     return Secret(f"ctok-{generate_password(10).reveal()}-{generate_password(40).reveal()}")
+
+
+def derived_token(key: str, kind: str) -> str:
+    """Return the token of a kind of reporter that follows from a secret key."""
+    digest = hmac.new(key.encode(), f"status reporter {kind}".encode(), "sha256").hexdigest()
+    return f"ctok-{digest[:10]}-{digest[10:50]}"
 
 
 def _vrrp_password() -> Secret:

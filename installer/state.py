@@ -78,6 +78,7 @@ class NodeState:
     files: tuple[ManagedFile, ...] = ()
     absent: tuple[str, ...] = ()  # files and directories of the distribution that must go
     units: tuple[Unit, ...] = ()
+    data: tuple[str, ...] = ()  # what services write themselves: only a removal touches it
 
     def file(self, path: str) -> ManagedFile:
         """Return the managed file at `path`."""
@@ -91,6 +92,7 @@ class NodeState:
             files=tuple(dict.fromkeys(self.files + other.files)),
             absent=tuple(dict.fromkeys(self.absent + other.absent)),
             units=tuple(dict.fromkeys(self.units + other.units)),
+            data=tuple(dict.fromkeys(self.data + other.data)),
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from installer.actions.install import journaled
+from installer.actions.installed import STATE, Installed, add_installed
 from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
@@ -20,8 +21,7 @@ from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.report import Report
 
-CONFIG = Path("/etc/cloudify/config.yaml")
-STATE = Path("/var/lib/cfy_manager")
+SECRETS = STATE / "secrets.yaml"
 LOGS = Path("/var/log/cloudify/manager")
 
 
@@ -54,6 +54,7 @@ def install_node(
         logged_to(LOGS, "install") as log_path,
         journaled(STATE / "journal.jsonl", report) as notify,
     ):
+        add_installed(config, STATE)
         node = local_node(config, STATE)
         job = replace(local_job(node.inputs), files=node.files)
         with survey([job]) as seen:
@@ -61,9 +62,9 @@ def install_node(
     return NodeInstalled(config=node.inputs.config, results=results, log_path=log_path)
 
 
-def node_inputs(config: Document) -> NodeInputs:
+def node_inputs(installed: Installed) -> NodeInputs:
     """Return this host's inputs: its configuration with what was made for it, and its disk."""
-    return local_node(config, STATE).inputs
+    return local_node(installed.config, STATE).inputs
 
 
 def local_job(inputs: NodeInputs) -> NodeJob:

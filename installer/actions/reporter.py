@@ -2,28 +2,29 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from installer.actions.node import CONFIG, STATE, node_inputs
-from installer.config.check import load_config
+from installer.actions.installed import STATE, Installed, this_node
+from installer.actions.node import node_inputs
+from installer.actions.on_this_node import on_this_node
+from installer.actions.roles import role_stages
 from installer.config.model import NodeInputs
-from installer.engine.engine import Engine
+from installer.engine.removal import removal
 from installer.engine.session import Session
-from installer.engine.target import Target
 from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.lock import hold_lock
 from installer.reporter.settings import (
     CONFIG_PATH,
-    HOME,
     UNIT,
+    NodeType,
     ReporterSettings,
     load_settings,
 )
-from installer.roles.reporter.settings import reporter_files, reporter_settings
-from installer.roles.reporter.state import reporter_stages
+from installer.roles.reporter.settings import node_types, reporter_files, reporter_settings
+from installer.roles.reporter.state import ReporterFiles, reporter_stages
 from installer.secrets import Secret
 from installer.state import Stage
 
@@ -55,21 +56,28 @@ def reporter_tokens() -> Mapping[str, str]:
     return tokens
 
 
-def configure_reporter(wanted: Wanted, paths: Sequence[Path] = (CONFIG,)) -> ReporterSettings:
+def configure_reporter(wanted: Wanted) -> ReporterSettings:
     """Install, or change, the status reporter of this node and start it."""
-    inputs = _with_wanted(node_inputs(load_config(paths, {})), wanted)
+    inputs = _with_wanted(_inputs_of(this_node((), STATE)), wanted)
     settings = reporter_settings(inputs)
     if settings is None:
         raise ConfigError(_no_token())
     (stage,) = reporter_stages(settings, reporter_files(inputs, settings))
     with hold_lock(STATE / "lock", "status-reporter configure"):
-        _apply(lambda session: _run_stage(session, stage))
+        on_this_node(lambda session: _run_stage(session, stage))
     return settings
+
+
+def _inputs_of(installed: Installed) -> NodeInputs:
+    """Return the node's inputs with the services that are here: a reporter watches no others."""
+    inputs = node_inputs(installed)
+    services = {"services_to_install": list(installed.services)}
+    return replace(inputs, config={**inputs.config, **services})
 
 
 def _with_wanted(inputs: NodeInputs, wanted: Wanted) -> NodeInputs:
     """Return the inputs with the command line's words over the file's."""
-    section = dict(inputs.config["status_reporter"])
+    section = {**inputs.config["status_reporter"], **_present()}
     if wanted.token is not None:
         section["token"] = wanted.token.reveal()
         section["tokens"] = {}
@@ -80,6 +88,20 @@ def _with_wanted(inputs: NodeInputs, wanted: Wanted) -> NodeInputs:
     if wanted.reporting_freq is not None:
         section["reporting_freq"] = wanted.reporting_freq
     return replace(inputs, config={**inputs.config, "status_reporter": section})
+
+
+def _present() -> dict[str, Any]:
+    """Return what the reporter of this node is told already, as the section of config.yaml."""
+    if not CONFIG_PATH.exists():
+        return {}
+    settings = load_settings()
+    return {
+        "tokens": {str(kind): token.reveal() for kind, token in settings.tokens.items()},
+        "ca_path": settings.ca_path,
+        "managers_ip": list(settings.managers_ips),
+        "reporting_freq": settings.reporting_freq,
+        "node_id": settings.node_id,
+    }
 
 
 def show_reporter() -> dict[str, Any]:
@@ -98,16 +120,46 @@ def control_reporter(verb: str) -> None:
         )
 
 
-def remove_reporter() -> None:
-    """Take the reporter's service, files and user away."""
+def remove_reporter() -> tuple[str, ...]:
+    """Take the reporter's service, files and user away; return a line for each thing."""
     load_settings()
-    user = CONFIG_PATH.owner()
-    script = (
-        f"systemctl disable --now {UNIT}\n"
-        f"rm -rf {HOME} /etc/systemd/system/{UNIT}\n"
-        f"systemctl daemon-reload\nuserdel {user}"
+    installed = this_node((), STATE)
+    inputs = _inputs_of(installed)
+
+    def remove(session: Session) -> tuple[str, ...]:
+        roles = role_stages(inputs, session.observe(()).facts)
+        others = [s for role, stages in roles.items() if role != "reporter" for s in stages]
+        return session.remove(removal(reporter_of(installed.services), others))
+
+    with hold_lock(STATE / "lock", "status-reporter remove"):
+        return on_this_node(remove)
+
+
+def reporter_of(services: Sequence[str]) -> tuple[Stage, ...]:
+    """Return the stage of this node's reporter as far as it is about these services, if it is."""
+    if not CONFIG_PATH.exists():
+        return ()
+    settings = load_settings()
+    kinds = node_types({"services_to_install": services})
+    tokens = {kind: token for kind, token in settings.tokens.items() if kind in kinds}
+    files = ReporterFiles(
+        manager_ca=_content(settings.ca_path),
+        node_ca=_content(settings.extra_config["node_ca_path"]),
+        client_cert=_content(settings.extra_config["client_cert_path"]),
+        client_key=_content(settings.extra_config["client_key_path"]),
     )
-    _apply(lambda session: _demand_success(session, script))
+    reduced = replace(settings, tokens=tokens, extra_config=_extra(settings, tokens))
+    return reporter_stages(reduced, files) if tokens else ()
+
+
+def _extra(settings: ReporterSettings, tokens: Mapping[NodeType, Secret]) -> dict[str, Any]:
+    """Return the further settings, the broker's login only for one who watches a broker."""
+    extra = settings.extra_config.items()
+    return {k: v for k, v in extra if NodeType.BROKER in tokens or not k.startswith("broker_")}
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def this_node_id() -> str:
@@ -115,24 +167,9 @@ def this_node_id() -> str:
     return load_settings().node_id
 
 
-def _apply(act: Callable[[Session], None]) -> None:
-    with Engine([Target(name="this node")]) as engine:
-        engine.connect()
-        (outcome,) = engine.on_each(["this node"], act).values()
-    if outcome.error is not None:
-        raise PhaseFailed(outcome.error)
-
-
 def _run_stage(session: Session, stage: Stage) -> None:
     session.apply(stage, session.observe([stage]))
     if stage.gate is not None and (problem := session.await_gate(stage.gate).problem):
-        raise PhaseFailed(problem)
-
-
-def _demand_success(session: Session, script: str) -> None:
-    result = session.run(script)
-    if result.code:
-        problem = Problem(where=UNIT, what=result.stderr.strip(), remedy="mend it and run again")
         raise PhaseFailed(problem)
 
 

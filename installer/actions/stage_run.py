@@ -103,12 +103,14 @@ class StageRunner:
 
     def _steps(self, phase: str, works: dict[str, _Work]) -> None:
         first = next(iter(works))
+        # what changed on any of the nodes may have broken what a guard saw before the run
+        has_changed = any(work.changes for work in works.values())
 
         def run(session: Session) -> None:
             work = works[session.name]
             guards = self._observations[session.name].guards
             for step in work.stage.steps:
-                held = guards[guard_key(work.stage, step)].held
+                held = guards[guard_key(work.stage, step)].held and not has_changed
                 if held or work.deferred or (step.once and session.name != first):
                     continue
                 self._tell(EventKind.NODE_NOTE, phase, session.name, text=step.name)

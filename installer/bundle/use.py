@@ -86,6 +86,7 @@ def _apt_state(bundle: Bundle, folder: str) -> NodeState:
     source = render("bundle/bundle.sources.j2", repository=f"{folder}/apt")
     return NodeState(
         directories=(Directory(path=f"{APT_FOLDER}/lists"),),
+        data=(APT_FOLDER,),
         files=(
             ManagedFile(path=APT_CONF, content=conf),
             ManagedFile(path=f"{APT_FOLDER}/sources/bundle.sources", content=source),

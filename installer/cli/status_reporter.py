@@ -92,5 +92,8 @@ def stop() -> None:
 
 @status_reporter.command()
 def remove() -> None:
-    """Take the reporter away from this node."""
-    remove_reporter()
+    """Take the reporter away from this node.
+
+    Example: cfy_manager status-reporter remove
+    """
+    print_text("\n".join(remove_reporter()))

@@ -29,6 +29,8 @@ def load_documents(paths: Sequence[Path]) -> Loaded:
 
 def with_overrides(loaded: Loaded, overrides: Document, source: str) -> Loaded:
     """Lay values of another source, such as the command line, over a document."""
+    if not overrides:
+        return loaded
     positions = {path: Position(source, None) for path in _paths(overrides)}
     over = Loaded(document=overrides, positions=positions)
     return _joined([loaded, over])

@@ -14,6 +14,7 @@ from installer.engine.observation import (
     revealed,
 )
 from installer.engine.outcome import Applied, GateResult, Result, StepResult
+from installer.engine.removal import Removal
 from installer.engine.replies import applied_of, gate_result, masked, step_problem
 from installer.engine.requests import (
     APPLY_S,
@@ -128,6 +129,16 @@ class Session:
                 logger.info("%s: %s", self.name, step.name)
                 return StepResult(step=step.name, changed=True, output=output)
         raise PhaseFailed(step_problem(self.name, step, told, output))
+
+    def remove(self, removal: Removal) -> tuple[str, ...]:
+        """Take stages away from the node and return a line for each thing that went. One command.
+
+        What a killed one left is done by the next.
+        """
+        lines = tuple(self._call("removal", removal.request(), INSTALL_S))
+        for line in lines:
+            logger.info("%s: %s", self.name, line)
+        return lines
 
     def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""

@@ -6,7 +6,12 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from installer.cluster_secrets import Secrets, provisional_secrets, save_secrets
+from installer.cluster_secrets import (
+    Secrets,
+    derived_token,
+    provisional_secrets,
+    save_secrets,
+)
 from installer.config.certificates import brings_certificates
 from installer.config.complete import complete
 from installer.config.files import named_files
@@ -24,6 +29,15 @@ from installer.secrets import Secret
 from installer.state import ManagedFile
 
 _VERIFIER: KeyPath = ("postgresql_server", "application", "password_verifier")
+_REMOTE: KeyPath = ("postgresql_server", "enable_remote_connections")
+_CLIENTS: KeyPath = ("postgresql_server", "allowed_clients")
+# who belongs to a cluster: a file that says it says all of it
+_MEMBERS: tuple[KeyPath, ...] = (
+    ("postgresql_server", "cluster", "nodes"),
+    ("rabbitmq", "cluster_members"),
+    ("manager", "cluster_members"),
+    ("loadbalancer", "managers"),
+)
 _NAMES: tuple[KeyPath, ...] = (
     ("postgresql_client", "cloudify_username"),
     ("postgresql_client", "cloudify_db_name"),
@@ -48,7 +62,8 @@ def local_node(config: Document, folder: Path) -> LocalNode:
     inventory = _inventory(config, given, folder)
     secrets = provisional_secrets(inventory.secrets_path)
     own = expand(inventory, secrets, {})[inventory.name].config
-    wanted = complete(merged(without(own, _left_out(config, own)), _with_own_manager(given)))
+    own = merged(without(own, _left_out(config, own)), _shared_tokens(config))
+    wanted = complete(merged(own, _with_own_manager(given)))
     save_secrets(inventory.secrets_path, _used(wanted, given, secrets))
     name = inventory.nodes[0].name
     if brings_certificates(config):
@@ -120,12 +135,26 @@ def _settings(given: Document) -> Document:
 
 def _left_out(config: Document, own: Document) -> set[KeyPath]:
     """Return what would be ours to say in a cluster, but is not on this node."""
-    keys: set[KeyPath] = set()
+    keys: set[KeyPath] = {path for path in _MEMBERS if value_at(config, path)}
+    if value_at(config, _REMOTE):  # without allowed_clients: any
+        keys.add(_CLIENTS)
     if not has(config, "manager"):  # the managers are elsewhere, and know other secrets
         keys |= {_VERIFIER, ("status_reporter",)}
     if brings_certificates(config):
         keys |= {path for path, file in named_files(own) if str(file).startswith(SSL_FOLDER)}
     return keys
+
+
+def _shared_tokens(config: Document) -> Document:
+    """Return the reporters' tokens that managers of one database must have in common.
+
+    They follow from the key that these managers share already, so that the file need not say them.
+    """
+    key = config["flask_security"]["secret_key"]
+    if not has(config, "manager") or has(config, "database") or not key:
+        return {}
+    tokens = {kind: derived_token(key, kind) for kind in ("manager", "db", "broker")}
+    return {"status_reporter": {"tokens": tokens, "token": tokens["manager"]}}
 
 
 def _used(config: Document, given: Document, secrets: Secrets) -> dict[str, Secret]:

@@ -8,6 +8,7 @@ import time
 from installer.engine.node.base import ASIDE, HOME, MAN_INDEX, POLICY, POLICY_MARK, Failure
 from installer.engine.node.files import owe_restarts, remove, write_files
 from installer.engine.node.observe import is_our_policy, observation
+from installer.engine.node.record import recording
 from installer.engine.node.script import last_lines, run_command
 from installer.engine.node.units import mask_units
 
@@ -46,7 +47,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         write_files(request["files"])
         mask_units(request["mask"])
         if request["packages"]:
-            with_nothing_started(lambda: _install(request["packages"], request["timeout_s"]))
+            wanted = request["packages"], request["timeout_s"]
+            recording(lambda: with_nothing_started(lambda: _install(*wanted)))
             run_command(["systemctl", "daemon-reload"], timeout_s=_RELOAD_S)
     return observation(request["observe"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import pwd
 
+from installer.engine.node.record import record
 from installer.engine.node.script import checked
 
 TYPE_CHECKING = False
@@ -30,13 +31,17 @@ def make_users(users: list[dict[str, Any]]) -> None:
 
 def _add_user(user: dict[str, Any]) -> None:
     name = user["name"]
-    own = ["--gid", name] if _exists(grp.getgrnam, name) else ["--user-group"]
+    has_group = _exists(grp.getgrnam, name)
+    own = ["--gid", name] if has_group else ["--user-group"]
     place = ["--home-dir", user["home"], "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    record("users", {name})  # first: a kill must not leave one that nobody takes away
+    record("groups", set() if has_group else {name})
     _tool(["useradd", "--system", *own, *place, name])
 
 
 def _members(group: str) -> list[str]:
     if not _exists(grp.getgrnam, group):
+        record("groups", {group})
         _tool(["groupadd", "--system", group])
     return list(grp.getgrnam(group).gr_mem)
 

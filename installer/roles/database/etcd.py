@@ -68,6 +68,7 @@ def _member(db: DatabaseSettings) -> NodeState:
         ),
         files=(config, ca, *pair_files(TLS_FOLDER, "node", db.certificates.node, _USER)),
         units=(unit,),
+        data=("/var/lib/etcd",),
     )
 
 

@@ -128,6 +128,11 @@ class DatabaseSettings:
         return len(self.members) // 2 + 1
 
     @property
+    def listen_addresses(self) -> str:
+        """Return where PostgreSQL listens; replicas and clients come from other machines."""
+        return "*" if self.access.is_remote or self.peers else "localhost"
+
+    @property
     def wants_synchronous_standby(self) -> bool:
         """Tell whether a healthy cluster has a replica that acknowledges each commit."""
         return self.synchronous_mode != "off" and len(self.members) > 1

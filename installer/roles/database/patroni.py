@@ -85,6 +85,7 @@ def _member(db: DatabaseSettings) -> NodeState:
         ),
         files=(config, *tls),
         units=(unit,),
+        data=(db.data_dir, "/var/lib/postgresql/.pgpass-patroni"),
     )
 
 
@@ -113,7 +114,8 @@ def _config_step(db: DatabaseSettings) -> Step:
 
 def _parameters_step(db: DatabaseSettings) -> Step:
     """Return the step that restarts PostgreSQL where a parameter needs that, in the safe order."""
-    holds = ask(db, "parameters_hold", own=db.node_parameters, shared=db.cluster_parameters)
+    on_command_line = {**db.cluster_parameters, "listen_addresses": db.listen_addresses}
+    holds = ask(db, "parameters_hold", own=db.node_parameters, shared=on_command_line)
     lowered = ask(db, "parameters_lowered", shared=db.cluster_parameters)
     restart = probe("patroni", "restart", db.me.address, db.rest_user, db.me.name)
     return Step(

@@ -13,7 +13,7 @@ from installer.state import Step
 
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
-_RECORD = "/var/lib/cfy_manager/manager-bootstrap"
+RECORD = "/var/lib/cfy_manager/manager-bootstrap"
 # HOME: libpq looks for a certificate below it, and root's is closed to the runtime
 _MANAGER = (
     f"env HOME={HOME} setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
@@ -62,12 +62,12 @@ def bootstrap_step(manager: ManagerSettings) -> Step:
     digest = _digest(manager)
     return Step(
         name="Enter this manager into the cluster",
-        guard=f'test "$(cat {_RECORD} 2>&1)" = {digest}\ncd /\nexec {_MANAGER} check\n',
+        guard=f'test "$(cat {RECORD} 2>&1)" = {digest}\ncd /\nexec {_MANAGER} check\n',
         script=f"""\
 cd /
 printf %s "$BOOTSTRAP" | env -u BOOTSTRAP {_MANAGER} bootstrap
-echo {digest} > {_RECORD}.new
-mv {_RECORD}.new {_RECORD}
+echo {digest} > {RECORD}.new
+mv {RECORD}.new {RECORD}
 """,
         secrets={"BOOTSTRAP": Secret(json.dumps(_document(manager)))},
         timeout_s=180,

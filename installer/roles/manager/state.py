@@ -3,7 +3,13 @@
 import shlex
 from pathlib import Path
 
-from installer.roles.manager.bootstrap import USER, bootstrap_step, creation_steps, new_code_step
+from installer.roles.manager.bootstrap import (
+    RECORD,
+    USER,
+    bootstrap_step,
+    creation_steps,
+    new_code_step,
+)
 from installer.roles.manager.model import ManagerSettings
 from installer.roles.manager.runtime_config import (
     CONFIG_PATH,
@@ -137,6 +143,11 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
         units=(
             Unit(name=SYNC, restart_on=(syncthing.path, *device)),
             Unit(name=RECONCILER, restart_on=(reconciler.path, CONFIG_PATH, *trust, *device)),
+        ),
+        data=(
+            "/var/log/cloudify/nginx",
+            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
+            RECORD,
         ),
     )
 

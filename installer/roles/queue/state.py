@@ -59,6 +59,7 @@ def _broker(queue: QueueSettings) -> NodeState:
         directories=(Directory(path="/etc/rabbitmq/tls", owner="root", group=_OWNER, mode=0o750),),
         files=(*files, users),
         units=(unit,),
+        data=("/var/lib/rabbitmq", "/var/log/rabbitmq"),
     )
 
 

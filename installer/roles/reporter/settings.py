@@ -35,7 +35,7 @@ def reporter_settings(inputs: NodeInputs) -> ReporterSettings | None:
         private_ip=address,
         node_id=section.get("node_id") or node_id_of(inputs.name, address),
         managers_ips=tuple(section["managers_ip"]) or (address,),
-        ca_path=section["ca_path"],
+        ca_path=section["ca_path"] or config["ssl_inputs"]["ca_cert_path"],  # a manager knows it
         reporting_freq=section["reporting_freq"],
         extra_config=_broker_login(config, inputs.name),
     )

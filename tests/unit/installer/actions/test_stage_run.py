@@ -24,9 +24,10 @@ STAGE = Stage(
 class NotingSession:
     """Does nothing but write down what it is asked, in the order over all nodes."""
 
-    def __init__(self, name, notes, *, restarts=(), gate=None, fails=None):
+    def __init__(self, name, notes, *, changes=("write x",), restarts=(), gate=None, fails=None):
         self.name = name
         self._notes, self._restarts, self._fails = notes, restarts, fails
+        self._changes = changes
         self._gate = gate or GateResult(gate="g", passed=True)
 
     def _note(self, what):
@@ -36,7 +37,7 @@ class NotingSession:
 
     def apply(self, stage, observation):
         self._note("apply")
-        return Applied(stage=stage.name, changes=("write x",), deferred_restarts=self._restarts)
+        return Applied(stage=stage.name, changes=self._changes, deferred_restarts=self._restarts)
 
     def restart(self, unit):
         self._note(f"restart {unit}")
@@ -106,9 +107,18 @@ def test_a_step_for_one_node_runs_on_the_first(run):
 
 
 def test_a_step_whose_guard_held_costs_no_command(run):
-    _, notes, _ = run(held=("Enable authentication", "Set limits"))
+    unchanged = {"changes": ()}
+    _, notes, _ = run(held=("Enable authentication", "Set limits"), a=unchanged, b=unchanged)
 
     assert [what for what, _ in notes] == ["apply", "apply", "gate", "gate"]
+
+
+def test_a_guard_is_asked_again_once_the_stage_changed_something(run):
+    """A parameter that needs a restart is in force before its file changes, not after."""
+    _, notes, _ = run(held=("Enable authentication", "Set limits"), a={"changes": ()})
+
+    assert ("Set limits", "a") in notes
+    assert ("Enable authentication", "a") in notes
 
 
 def test_units_restart_one_node_at_a_time_with_the_gate_between(run):

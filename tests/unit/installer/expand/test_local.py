@@ -1,5 +1,6 @@
 """A node that is installed by itself gets what its config.yaml leaves to us, always the same."""
 
+import re
 import stat
 
 import pytest
@@ -73,6 +74,45 @@ def test_what_the_file_says_is_kept(tmp_path):
     assert config["rabbitmq"]["username"] == "someone"
     assert config["rabbitmq"]["erlang_cookie"] == "Gie0aiYahVooz1no"
     assert "Xo3gieW8ooNg4Iey" not in (tmp_path / "secrets.yaml").read_text()
+
+
+def test_managers_that_share_their_keys_agree_on_the_tokens_of_reporters(tmp_path):
+    """Else the second manager that is installed would end every reporter of the first."""
+    shared = {
+        "services_to_install": ["manager_service"],
+        "flask_security": {"secret_key": "Xo3gieW8ooNg4Iey"},
+        "ssl_inputs": {"internal_cert_path": "/my/node.crt"},
+    }
+
+    one, two = (alone(tmp_path / name, **shared).inputs.config for name in ("one", "two"))
+
+    assert one["status_reporter"]["tokens"] == two["status_reporter"]["tokens"]
+    assert len(set(one["status_reporter"]["tokens"].values())) == 3
+    assert re.fullmatch(r"ctok-\w{10}-\w{40}", one["status_reporter"]["token"])
+
+
+def test_managers_elsewhere_reach_a_database_that_lets_others_connect(tmp_path):
+    """The guide's files name no clients, only that remote connections are enabled."""
+    config = alone(
+        tmp_path,
+        services_to_install=["database_service"],
+        postgresql_server={"enable_remote_connections": True},
+    ).inputs.config
+
+    assert config["postgresql_server"]["allowed_clients"] == []
+
+
+def test_the_members_are_those_of_the_file(tmp_path):
+    """The names that a file gives to nodes need not be their host names."""
+    nodes = {"first": {"ip": "10.0.0.1"}, "second": {"ip": "10.0.0.2"}, "third": {"ip": "10.0.0.3"}}
+
+    config = alone(
+        tmp_path,
+        services_to_install=["database_service"],
+        postgresql_server={"cluster": {"nodes": nodes}},
+    ).inputs.config
+
+    assert config["postgresql_server"]["cluster"]["nodes"] == nodes
 
 
 def test_a_database_alone_makes_no_user_whose_password_no_manager_knows(tmp_path):

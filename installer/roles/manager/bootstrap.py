@@ -1,9 +1,8 @@
-"""Steps that bring database and processes of a manager to what its files say."""
+"""Steps that bring the database to what a manager's files say."""
 
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from installer.roles.manager.model import ManagerSettings
@@ -71,27 +70,6 @@ mv {RECORD}.new {RECORD}
 """,
         secrets={"BOOTSTRAP": Secret(json.dumps(_document(manager)))},
         timeout_s=180,
-    )
-
-
-def new_code_step(units: Sequence[str]) -> Step:
-    """Return the step that restarts services which still run from a former environment.
-
-    Their working directory is the environment, which the kernel knows by its real path.
-    """
-    names = shlex.join(units)
-    guard = f"""\
-wanted=$(readlink -f {HOME}/env)
-for unit in {names}; do
-    pid=$(systemctl show --property=MainPID --value "$unit")
-    test "$(readlink "/proc/$pid/cwd")" = "$wanted" || {{ echo "$unit runs older code"; exit 1; }}
-done
-"""
-    return Step(
-        name="Restart the runtime on its present code",
-        guard=guard,
-        script=f"systemctl restart {names}",
-        timeout_s=90,
     )
 
 

@@ -3,13 +3,8 @@
 import shlex
 from pathlib import Path
 
-from installer.roles.manager.bootstrap import (
-    RECORD,
-    USER,
-    bootstrap_step,
-    creation_steps,
-    new_code_step,
-)
+from installer.bundle.use import environment_mark
+from installer.roles.manager.bootstrap import RECORD, USER, bootstrap_step, creation_steps
 from installer.roles.manager.model import ManagerSettings
 from installer.roles.manager.runtime_config import (
     CONFIG_PATH,
@@ -40,11 +35,11 @@ REST, SYNC, RECONCILER = (
 )
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
 _UNIT_FOLDER = "/etc/systemd/system"
+_CODE = environment_mark("manager")  # changes with the runtime's environment
 
 
 def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
     """Return the stages of a manager: packages, its part in the cluster, its services."""
-    services = (REST, RECONCILER) if manager.has_file_sync else (REST,)
     return (
         Stage(name="packages", state=web_packages() | NodeState(packages=(Package("syncthing"),))),
         Stage(
@@ -57,7 +52,6 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
             name="services",
             state=_services(manager) | web_state(manager.web),
             gate=_rest_gate(manager),
-            steps=(new_code_step(services),),
         ),
     )
 
@@ -125,7 +119,7 @@ def _device(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 def _services(manager: ManagerSettings) -> NodeState:
     trust = tuple(file.path for file in _trust(manager))
     rest = _unit_file(REST, manager)
-    changes = (rest.path, CONFIG_PATH, *trust)
+    changes = (rest.path, CONFIG_PATH, *trust, _CODE)
     state = NodeState(
         files=(rest,), units=(Unit(name=REST, restart_on=changes, one_at_a_time=True),)
     )
@@ -138,11 +132,12 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
         return NodeState(units=tuple(stopped))
     syncthing, reconciler = (_unit_file(name, manager) for name in (SYNC, RECONCILER))
     device = tuple(file.path for file in _device(manager))
+    settings = (CONFIG_PATH, *trust, *device, _CODE)
     return NodeState(
         files=(syncthing, reconciler),
         units=(
             Unit(name=SYNC, restart_on=(syncthing.path, *device)),
-            Unit(name=RECONCILER, restart_on=(reconciler.path, CONFIG_PATH, *trust, *device)),
+            Unit(name=RECONCILER, restart_on=(reconciler.path, *settings)),
         ),
         data=(
             "/var/log/cloudify/nginx",

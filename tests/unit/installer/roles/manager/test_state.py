@@ -64,6 +64,11 @@ def test_managers_restart_one_at_a_time(manager):
     assert "/opt/manager/manager.yaml" in _unit(manager(), REST).restart_on
 
 
+@pytest.mark.parametrize("name", [REST, "cloudify-file-sync.service"])
+def test_new_code_restarts_what_runs_it(manager, name):
+    assert "/opt/manager/env.id" in _unit(manager(), name).restart_on
+
+
 def test_a_new_web_certificate_does_not_cut_connections(manager):
     assert "/etc/nginx/tls/internal.crt" in _unit(manager(), NGINX).reload_on
     assert "/etc/nginx/tls/internal.crt" not in _unit(manager(), NGINX).restart_on

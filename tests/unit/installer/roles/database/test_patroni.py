@@ -53,6 +53,14 @@ def test_the_synchronous_mode_is_the_operators_choice(config, mode, synchronous,
     assert dynamic["synchronous_mode_strict"] is strict
 
 
+def test_a_single_node_never_waits_for_a_replica(config):
+    """In strict mode it would refuse every write."""
+    dynamic = config(nodes={}, cluster={"synchronous_mode": "strict"})["bootstrap"]["dcs"]
+
+    assert dynamic["synchronous_mode"] is False
+    assert dynamic["synchronous_mode_strict"] is False
+
+
 def test_data_has_checksums_and_a_former_primary_is_rewound(config):
     assert "data-checksums" in config()["bootstrap"]["initdb"]
     assert config()["bootstrap"]["dcs"]["postgresql"]["use_pg_rewind"] is True

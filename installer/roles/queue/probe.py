@@ -1,7 +1,7 @@
 """Ask the broker on this node how the cluster is; sent to the node as text, standard library only.
 
-usage: probe.py cluster NODE FIRST USER NAME=ADDRESS…
-       probe.py definitions NODE FILE USER
+usage: probe.py cluster NODE USER NAME=ADDRESS…
+       probe.py definitions NODE USER FILE
 Over the HTTPS API, because each start of an Erlang tool costs seconds of processor time.
 The password is in the environment variable BROKER_PASSWORD.
 """
@@ -115,10 +115,11 @@ def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def check_cluster(node: str, first: str, user: str, members: Mapping[str, str]) -> int:
+def check_cluster(node: str, user: str, members: Mapping[str, str]) -> int:
     """Say how the cluster is; return 0, 1, or DEFERRED while too few other members answer.
 
-    The first member starts a new cluster alone, so it must itself run before it waits for others.
+    From RabbitMQ 4.0 on not even the first member begins alone: it searches until it finds one.
+    Meanwhile its port for other brokers is open already; without that it is broken, not alone.
     """
     answers = True
     try:
@@ -133,10 +134,10 @@ def check_cluster(node: str, first: str, user: str, members: Mapping[str, str]) 
     if away and answers:
         return DEFERRED
     alone = len(away) == len(members) - 1
-    return DEFERRED if away and alone and node != first else 1
+    return DEFERRED if away and alone and _reaches(members[node]) else 1
 
 
-def check_definitions(node: str, path: str, user: str) -> int:
+def check_definitions(node: str, user: str, path: str) -> int:
     """Say in what the broker differs from the definitions file; return 0 when in nothing."""
     try:
         wanted = json.loads(Path(path).read_bytes())
@@ -149,11 +150,11 @@ def check_definitions(node: str, path: str, user: str) -> int:
 
 def main(words: Sequence[str]) -> int:
     """Run the check that the command line names."""
-    check, node, third, user, *pairs = words
+    check, node, user, *rest = words
     if check == "definitions":
-        return check_definitions(node, third, user)
-    members = dict(pair.split("=", 1) for pair in pairs)
-    return check_cluster(node, third, user, members)
+        return check_definitions(node, user, rest[0])
+    members = dict(pair.split("=", 1) for pair in rest)
+    return check_cluster(node, user, members)
 
 
 if __name__ == "__main__":

@@ -121,10 +121,9 @@ def _cookie(queue: QueueSettings) -> tuple[ManagedFile, ...]:
 
 def _cluster_gate(queue: QueueSettings) -> Gate:
     members = [f"{member.name}={member.address}" for member in queue.members]
-    first = queue.members[0].name
     return Gate(
         name="all brokers run in one cluster without alarms",
-        check=_probe("cluster", queue.name, first, queue.username, *members),
+        check=_probe("cluster", queue.name, queue.username, *members),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,  # two cores that start ten hosts at once need most of it
         units=(UNIT,),
@@ -138,7 +137,7 @@ def _definitions_step(queue: QueueSettings) -> Step:
     return Step(
         name="Restore users, permissions and policies",
         guard=f"test -e {DEFINITIONS}\n"
-        + _probe("definitions", queue.name, DEFINITIONS, queue.username),
+        + _probe("definitions", queue.name, queue.username, DEFINITIONS),
         script=f"systemctl reload {UNIT}\n{guest}",
         secrets={"BROKER_PASSWORD": queue.password},
         once=True,

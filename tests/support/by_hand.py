@@ -85,8 +85,10 @@ class Host:
             ("tar", "--create", "--directory", str(bundle), "--file", "-", *sorted(names)),
             stdout=subprocess.PIPE,
         )
+        assert packing.stdout is not None
         enter = (*TOOL, "sandbox", "exec", self.sandbox.name, "--host", self.name, "--", *words)
         done = subprocess.run(enter, stdin=packing.stdout, cwd=ROOT, check=False)
+        packing.stdout.close()
         assert (packing.wait(), done.returncode) == (0, 0)
         self.run("sh", f"{BUNDLE}/setup")
 

@@ -118,7 +118,8 @@ def _say(text: str) -> None:
 def check_cluster(node: str, user: str, members: Mapping[str, str]) -> int:
     """Say how the cluster is; return 0, 1, or DEFERRED while too few other members answer.
 
-    A broker without data does not finish its start before it sees one other member.
+    From RabbitMQ 4.0 on not even the first member begins alone: it searches until it finds one.
+    Meanwhile its port for other brokers is open already; without that it is broken, not alone.
     """
     answers = True
     try:
@@ -130,8 +131,10 @@ def check_cluster(node: str, user: str, members: Mapping[str, str]) -> int:
         return 0
     _say("; ".join(problems))
     away = [name for name, at in members.items() if name != node and not _reaches(at)]
-    is_alone = len(away) == len(members) - 1
-    return DEFERRED if away and (answers or is_alone) else 1
+    if away and answers:
+        return DEFERRED
+    alone = len(away) == len(members) - 1
+    return DEFERRED if away and alone and _reaches(members[node]) else 1
 
 
 def check_definitions(node: str, user: str, path: str) -> int:
@@ -150,7 +153,8 @@ def main(words: Sequence[str]) -> int:
     check, node, user, *rest = words
     if check == "definitions":
         return check_definitions(node, user, rest[0])
-    return check_cluster(node, user, dict(pair.split("=", 1) for pair in rest))
+    members = dict(pair.split("=", 1) for pair in rest)
+    return check_cluster(node, user, members)
 
 
 if __name__ == "__main__":

@@ -75,12 +75,17 @@ def test_a_running_broker_defers_while_another_is_not_there(surroundings):
     assert _check("mq-1") == probe.DEFERRED
 
 
-@pytest.mark.parametrize("node", ["mq-1", "mq-3"])
-def test_a_member_defers_while_there_is_nobody_to_form_a_cluster_with(surroundings, node):
-    """RabbitMQ 4 does not finish the start of a member that sees no other."""
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_member_that_finds_nobody_defers_while_it_searches(surroundings, member):
+    surroundings(None, {MEMBERS[member]})
+
+    assert _check(member) == probe.DEFERRED
+
+
+def test_a_member_whose_broker_does_not_even_search_is_broken(surroundings):
     surroundings(None, set())
 
-    assert _check(node) == probe.DEFERRED
+    assert _check("mq-1") == 1
 
 
 def test_a_member_that_is_joining_does_not_defer(surroundings):

@@ -44,6 +44,14 @@ def test_brokers_demand_certificates_of_each_other(queue):
     assert options.count("{verify, verify_peer}") == 2
 
 
+def test_a_silent_member_is_given_up_within_seconds(queue):
+    """Erlang waits a minute, and until then each question to all brokers waits with it."""
+    options = _text(_broker(queue()).state, "/etc/rabbitmq/advanced.config")
+
+    assert options.count("{raw, 6, 18, <<5000:32/native>>}") == 2
+    assert options.count("{keepalive, true}") == 2
+
+
 def test_members_resolve_without_the_hosts_file(queue):
     names = _text(_broker(queue()).state, "/etc/rabbitmq/erl_inetrc")
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from installer.errors import ConfigError, Problem
@@ -61,32 +61,47 @@ def _named(words: Iterable[str], names: Sequence[str]) -> set[str]:
 
 
 def run_phases(
-    phases: Sequence[Phase], run: Callable[[Phase], PhaseResult]
+    phases: Sequence[Phase],
+    run: Callable[[Phase], PhaseResult],
+    *,
+    abort: Callable[[], None] = lambda: None,
 ) -> tuple[PhaseResult, ...]:
     """Run every phase once all it needs succeeded, side by side where the graph allows.
 
-    After a failure nothing new starts; what is under way is finished, the rest is skipped.
+    After a failure nothing new starts; what is under way is finished, the rest is skipped. An
+    interruption calls `abort`, which makes what is under way end soon, and is raised again.
     Raises ValueError when two phases have one name.
     """
     if len({phase.name for phase in phases}) != len(phases):
         raise ValueError(f"two phases have one name: {[phase.name for phase in phases]}")
+    with ThreadPoolExecutor(max_workers=max(1, len(phases))) as pool:
+        try:
+            results = _run_graph(pool, phases, run)
+        except BaseException:  # ctrl-C above all: the pool would wait for gates of minutes
+            abort()
+            raise
+    skipped = PhaseResult(phase="", outcome=Outcome.SKIPPED)
+    return tuple(results.get(phase.name, replace(skipped, phase=phase.name)) for phase in phases)
+
+
+def _run_graph(
+    pool: Executor, phases: Sequence[Phase], run: Callable[[Phase], PhaseResult]
+) -> dict[str, PhaseResult]:
+    """Return the result of each phase that was begun."""
     results: dict[str, PhaseResult] = {}
     waiting = list(phases)
     running: dict[Future[PhaseResult], Phase] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(phases))) as pool:
-        while waiting or running:
-            failed = any(result.outcome is Outcome.FAILED for result in results.values())
-            ready = [] if failed else [phase for phase in waiting if _ready(phase, results)]
-            for phase in ready:
-                waiting.remove(phase)
-                running[pool.submit(_timed, run, phase)] = phase
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                results[running.pop(future).name] = future.result()
-    skipped = (PhaseResult(phase=phase.name, outcome=Outcome.SKIPPED) for phase in waiting)
-    results.update({result.phase: result for result in skipped})
-    return tuple(results[phase.name] for phase in phases)
+    while waiting or running:
+        failed = any(result.outcome is Outcome.FAILED for result in results.values())
+        ready = [] if failed else [phase for phase in waiting if _ready(phase, results)]
+        for phase in ready:
+            waiting.remove(phase)
+            running[pool.submit(_timed, run, phase)] = phase
+        if not running:
+            break
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            results[running.pop(future).name] = future.result()
+    return results
 
 
 def _ready(phase: Phase, results: dict[str, PhaseResult]) -> bool:

@@ -139,7 +139,7 @@ def roll_out(
     )
     names = tuple(phase.name for phase in phases)
     notify(Event(kind=EventKind.RUN_STARTED, run=run, text=options.title, phases=names))
-    results = run_phases(phases, lambda phase: _told(phase, notify, run))
+    results = run_phases(phases, lambda phase: _told(phase, notify, run), abort=seen.engine.close)
     problems = tuple(problem for result in results for problem in result.problems)
     outcome = Outcome.FAILED if problems else Outcome.CHANGED
     if not problems:

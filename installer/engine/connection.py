@@ -65,6 +65,7 @@ class Connection:
     def __init__(self, target: Target, host: Host) -> None:
         self.target = target
         self._host = host
+        self._is_ended = False
         self._opening = RLock()  # phases work side by side, and either may have to reconnect
         self._needs_sudo = (os.geteuid() != 0) if target.is_local else target.user != "root"
 
@@ -75,6 +76,8 @@ class Connection:
 
     def open(self) -> None:
         """Log in, unless that is done. Raises NodeUnreachable with what to do about it."""
+        if self._is_ended:  # whatever is still under way in other phases ends here
+            raise NodeUnreachable(self._problem("the run was ended"))
         with self._opening:
             if not self._host.connected:
                 self._log_in()
@@ -108,8 +111,13 @@ class Connection:
             self.close()
         return output.stdout_lines, output.stderr_lines
 
+    def end(self) -> None:
+        """Close the connection for good; the next command fails at once."""
+        self._is_ended = True
+        self.close()
+
     def close(self) -> None:
-        """End the connection; pyinfra's own disconnect leaves it open."""
+        """Close the connection; pyinfra's own disconnect leaves it open."""
         client = getattr(self._host.connector, "client", None)
         if self._host.connected:
             self._host.disconnect()

@@ -64,10 +64,10 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """End every connection; no socket stays open."""
+        """End every connection, and with them what waits on one; no socket stays open."""
         pool = Pool(self._parallel)
         for connection in self._connections.values():
-            pool.spawn(connection.close)
+            pool.spawn(connection.end)
         pool.join()
         Engine._open = None
 

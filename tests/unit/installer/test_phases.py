@@ -80,3 +80,24 @@ def test_two_phases_of_one_name_are_a_mistake():
     """Their results would hide each other, and what needs one would not wait for the other."""
     with pytest.raises(ValueError, match="one name"):
         outcomes([phase("a"), phase("a")])
+
+
+def test_an_interruption_ends_what_is_under_way_instead_of_waiting_for_it():
+    """A gate may wait for minutes; nobody who types ctrl-C does."""
+    ended = threading.Event()
+    saw_abort = []
+
+    def gate():
+        saw_abort.append(ended.wait(10))
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_phases(
+            [phase("gate", before=gate), Phase(name="typed", nodes=("n",), work=lambda: None)],
+            lambda p: p.work() if p.name == "gate" else interrupt(p),
+            abort=ended.set,
+        )
+
+    assert saw_abort == [True]

@@ -142,10 +142,10 @@ def roll_out(
     results = run_phases(phases, lambda phase: _told(phase, notify, run), abort=seen.engine.close)
     problems = tuple(problem for result in results for problem in result.problems)
     outcome = Outcome.FAILED if problems else Outcome.CHANGED
-    if not problems:
-        notify(Event(kind=EventKind.RUN_FINISHED, run=run, outcome=outcome))
-        return results
-    raise PhaseFailed(*problems)
+    notify(Event(kind=EventKind.RUN_FINISHED, run=run, outcome=outcome))
+    if problems:
+        raise PhaseFailed(*problems)
+    return results
 
 
 def _told(phase: Phase, notify: Listener, run: str) -> PhaseResult:

@@ -42,7 +42,7 @@ class Wanted:
 
 
 def reporter_tokens() -> Mapping[str, str]:
-    """Return the token of each reporter user, as the manager on this node stores them."""
+    """Return the tokens by the names of their users, as the manager on this node stores them."""
     if not Path(_MANAGER[0]).exists():
         raise ConfigError(
             Problem(
@@ -53,7 +53,7 @@ def reporter_tokens() -> Mapping[str, str]:
         )
     output = subprocess.run([*_MANAGER, "tokens", "--json"], capture_output=True, check=True)
     tokens: Mapping[str, str] = json.loads(output.stdout)
-    return tokens
+    return {NodeType(kind).reporter_user: token for kind, token in tokens.items()}
 
 
 def configure_reporter(wanted: Wanted) -> ReporterSettings:

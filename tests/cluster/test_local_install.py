@@ -318,6 +318,19 @@ def test_a_node_of_a_cluster_waits_for_its_peers_and_the_last_completes_it(
     assert not waited[-1]
 
 
+@pytest.mark.parametrize("part", [DATABASES, BROKERS, MANAGERS], ids=["db", "mq", "manager"])
+def test_a_node_that_waited_has_nothing_left_to_do_once_the_cluster_is_complete(
+    guide: Guide, part: slice
+):
+    first = guide.hosts[part][0]
+    words = ("--private-ip", first.address, "--public-ip", first.address)
+
+    completed, again = first.install(*words), first.install(*words)
+
+    assert {"deferred", "failed"}.isdisjoint(completed["outcomes"].values())
+    assert again["changes"] == []
+
+
 def test_the_databases_of_the_guide_are_one_cluster(guide: Guide):
     first = guide.hosts[0]
 
@@ -337,6 +350,7 @@ def test_the_databases_of_the_guide_are_one_cluster(guide: Guide):
 GET = """\
 import ssl, sys, urllib.request
 trusted = ssl.create_default_context(cafile="/root/certs/ca.crt")
+trusted.load_cert_chain("/root/certs/node.crt", "/root/certs/node.key")
 url = f"https://{sys.argv[1]}:8008/cluster"
 print(urllib.request.urlopen(url, timeout=10, context=trusted).read().decode())
 """

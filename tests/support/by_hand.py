@@ -62,9 +62,12 @@ class Host:
 
     def install(self, *words: str) -> dict[str, Any]:
         """Run `install` and return what its events say: outcomes by phase, changes."""
-        output = self.manage("install", "--json", *words)
+        done = self.try_run("cfy_manager", "install", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        output = done.stdout
         events = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-        ends = [event for event in events if event["kind"] == "phase finished"]
+        ends = [event for event in events if event["kind"] == "phase-finished"]
+        assert ends, output
         return {
             "outcomes": {event["phase"]: event["outcome"] for event in ends},
             "changes": [change for event in ends for change in event.get("changes", ())],

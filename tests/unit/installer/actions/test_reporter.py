@@ -169,6 +169,18 @@ def test_only_a_manager_knows_the_tokens(monkeypatch):
         reporter_tokens()
 
 
+def test_tokens_have_the_names_that_the_guide_gives_them(monkeypatch, tmp_path):
+    program = tmp_path / "python"
+    program.write_text("""#!/bin/sh\necho '{"db": "ctok-a", "manager": "ctok-b"}'\n""")
+    program.chmod(0o700)
+    monkeypatch.setattr(reporter, "_MANAGER", (str(program),))
+
+    assert reporter_tokens() == {
+        "db_status_reporter": "ctok-a",
+        "manager_status_reporter": "ctok-b",
+    }
+
+
 def test_the_words_of_systemd_explain_a_service_that_does_not_start(database, monkeypatch):
     store(database)
 

@@ -8,7 +8,10 @@ from installer.roles.database.tuning import SOCKET_FOLDER, TLS_FOLDER
 from installer.templates import render
 
 # setpriv, because a login by su or runuser costs PAM and a line in the journal each time
-_AS_POSTGRES = "setpriv --reuid=postgres --regid=postgres --init-groups"
+# HOME, because libpq looks for certificates below it, and root's may not be entered
+_AS_POSTGRES = (
+    "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
+)
 
 
 def ask(db: DatabaseSettings, template: str, **values: object) -> str:

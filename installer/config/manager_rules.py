@@ -13,7 +13,9 @@ _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
 def database_hosts(document: Document) -> list[str]:
-    """Return the addresses of the database that the manager uses."""
+    """Return the addresses of the database that the manager uses: a cluster's, if it is listed."""
+    if nodes := document["postgresql_server"]["cluster"]["nodes"]:
+        return [node["ip"] for node in nodes.values()]
     host = document["postgresql_client"]["host"]
     return [host] if isinstance(host, str) else list(host)
 
@@ -166,7 +168,13 @@ def reporter_findings(document: Document) -> Iterator[Finding]:
 
 
 MANAGER_RULES: RuleTable = {
-    database_client_findings: ("services_to_install", "postgresql_client", "manager", "ssl_inputs"),
+    database_client_findings: (
+        "services_to_install",
+        "postgresql_client",
+        "postgresql_server",
+        "manager",
+        "ssl_inputs",
+    ),
     database_name_findings: ("services_to_install", "postgresql_client"),
     broker_client_findings: ("services_to_install", "rabbitmq"),
     manager_certificate_findings: ("services_to_install", "ssl_inputs", "postgresql_client"),

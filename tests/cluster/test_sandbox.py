@@ -548,7 +548,7 @@ def test_ten_hosts_answer_within_15_seconds():
     share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     began = time.monotonic()
 
-    with sandbox_of("ten", 10) as made:
+    with sandbox_of("boot-ten", 10) as made:
         elapsed_s = time.monotonic() - began
 
     assert len(made.hosts) == 10

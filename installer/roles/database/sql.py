@@ -8,7 +8,7 @@ from installer.roles.database.tuning import SOCKET_FOLDER, TLS_FOLDER
 from installer.templates import render
 
 # setpriv, because a login by su or runuser costs PAM and a line in the journal each time
-# HOME: libpq looks for a certificate below it, and root's is closed to others
+# HOME, because libpq looks for certificates below it, and root's may not be entered
 _AS_POSTGRES = (
     "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
 )

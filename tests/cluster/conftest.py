@@ -60,5 +60,6 @@ def rollout(machine: None, bundle: Path) -> Iterator[Rollout]:
 
 @pytest.fixture(scope="session")
 def cluster(rollout: Rollout) -> Cluster:
-    """The shared cluster of ten nodes; a test leaves it whole."""
+    """The shared cluster of ten nodes, the client logged in to it; a test leaves it whole."""
+    rollout.cluster.log_in()
     return rollout.cluster

@@ -20,7 +20,6 @@ APT_FOLDER = "/var/lib/cfy_manager/apt"
 
 # The first words after `apt-get`, wherever this file exists: the bundle is then the only source
 APT_CONF = f"{APT_FOLDER}/apt.conf"
-APT_OPTIONS = ("-c", APT_CONF)
 
 _NOT_URGENT = "renice -n 10 $$ >/dev/null  # the packages of the same host come first\n"
 

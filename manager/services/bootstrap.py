@@ -78,7 +78,7 @@ def bootstrap(session: Session, settings: Settings, secrets: BootstrapSecrets) -
 
 def reporter_tokens(session: Session, settings: Settings) -> dict[str, str]:
     """Return the token of each kind of reporter."""
-    sealer = Sealer(settings.security.encryption_key)
+    sealer = Sealer.of(settings.security)
     query = select(User.id, Token.sealed_value).join(Token, Token.user_id == User.id)
     sealed: dict[int, str] = {
         row.id: row.sealed_value
@@ -167,7 +167,7 @@ def _keep_reporter_token(
             session.delete(token)
     session.flush()
     if session.get(Token, value.id) is None:
-        sealer = Sealer(settings.security.encryption_key)
+        sealer = Sealer.of(settings.security)
         session.add(
             Token(
                 id=value.id,

@@ -14,12 +14,13 @@ from typing import Any
 Exchange = dict[str, Any]
 
 # What users and blueprints define: only its type is compared, not its keys.
-_DATA = frozenset(
-    "capabilities context groups inputs labels operations outputs parameters plan plugins "
-    "plugins_to_install policy_triggers policy_types properties relationships requirements "
-    "resource_tags runtime_properties scaling_groups schema system_properties type_hierarchy "
-    "value wheels workflows".split()
-)
+_DATA_WORDS = """
+    capabilities context groups inputs labels operations outputs parameters plan plugins
+    plugins_to_install policy_triggers policy_types properties relationships requirements
+    resource_tags runtime_properties scaling_groups schema system_properties type_hierarchy value
+    wheels workflows
+"""
+_DATA = frozenset(_DATA_WORDS.split())
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAMES = re.compile(
     r"(?<=/)(blueprints|deployments|deployment-updates|agents|node-instances|config|secrets"

@@ -15,13 +15,13 @@ from dsl_parser.exceptions import (
     FunctionEvaluationError,
 )
 
-from manager.dsl.evaluation_storage import EvaluationStorage, Facts
-from manager.errors import (
+from manager.dsl.errors import (
     CapabilitiesEvaluationFailed,
     FunctionsEvaluationFailed,
     OutputsEvaluationFailed,
-    RequestError,
 )
+from manager.dsl.evaluation_storage import EvaluationStorage, Facts
+from manager.errors import RequestError
 
 Document = dict[str, Any]
 

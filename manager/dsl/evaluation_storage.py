@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from dsl_parser import functions
 
-from manager.errors import FunctionsEvaluationFailed, NotFound
+from manager.dsl.errors import FunctionsEvaluationFailed
+from manager.errors import NotFound
 
 _WITH_IDS = "deployment_id:"  # get_group_capability: answer a dictionary instead of a list
 _PARENT_LABEL = "csys-obj-parent"

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Text, any_, cast, func, l
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from manager.services.workflow_availability import depends_on_instances, workflow_items
+from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 from manager.storage.document_cache import DocumentCache
 from manager.storage.models import Deployment, DeploymentLabel, Node, NodeInstance, User
 

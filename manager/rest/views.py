@@ -47,11 +47,8 @@ def page_of(view: View, query: ListQuery, *where: ColumnElement[bool]) -> tuple[
     )
     page = statement.order_by(*ordering(view, query)).limit(query.size).offset(query.offset)
     items = view.items(session(), page, names)
-    if (
-        query.size is None
-        or (items and len(items) < query.size)
-        or (not query.offset and not items)
-    ):
+    is_end = query.size is None or len(items) < query.size
+    if items and is_end:
         return items, query.offset + len(items)
     return items, count(session(), statement)
 

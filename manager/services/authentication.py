@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from manager.errors import Forbidden, Unauthorized
 from manager.services.config import config_values
+from manager.services.execution_callers import caller_of_execution
+from manager.services.execution_tokens import is_execution_token
 from manager.services.passwords import PasswordChecker
 from manager.services.permissions import SYS_ADMIN, is_allowed
 from manager.services.tokens import parse_token
@@ -52,7 +54,10 @@ _USER_OF_TOKEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a request says about its sender: a token, or a user name and password."""
+    """What a request says about its sender: a token, or a user name and password.
+
+    `token` is a user's or an execution's.
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -62,7 +67,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An authenticated user, in a tenant if the request named one."""
+    """An authenticated user, in a tenant if the request named one.
+
+    An execution calls as the user who started it, in its own tenant; `execution_key` tells which.
+    """
 
     user_id: int
     username: str
@@ -70,6 +78,7 @@ class Caller:
     tenant_id: int | None
     tenant: str | None
     tenant_role: str | None
+    execution_key: int | None = None
 
     def require_tenant(self) -> int:
         """Return the key of the request's tenant; raises Forbidden when it names none."""
@@ -112,6 +121,9 @@ class Authenticator:
 
         Raises Unauthorized for wrong credentials, Forbidden for a tenant that is not theirs.
         """
+        if is_execution_token(credentials.token):
+            user = caller_of_execution(session, credentials.token, credentials.tenant)
+            return _caller(user, user.tenant, execution_key=user.execution_key)
         if credentials.token:
             user = self._token_owner(session, credentials)
         else:
@@ -198,7 +210,7 @@ def is_locked(session: Session, user: Any) -> bool:
     return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
 
 
-def _caller(user: Row[Any], tenant: str | None) -> Caller:
+def _caller(user: Row[Any], tenant: str | None, *, execution_key: int | None = None) -> Caller:
     if tenant is not None and user.tenant is None:
         raise Forbidden(
             f"Authorization failed: Tried to authenticate with invalid tenant name: {tenant}"
@@ -210,6 +222,7 @@ def _caller(user: Row[Any], tenant: str | None) -> Caller:
         tenant_id=user.tenant_id,
         tenant=user.tenant,
         tenant_role=user.tenant_role,
+        execution_key=execution_key,
     )
     if tenant is not None and user.tenant_role is None and not caller.is_admin:
         raise Forbidden(

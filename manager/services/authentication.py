@@ -5,41 +5,77 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from manager.errors import Forbidden, Unauthorized
 from manager.services.config import config_values
-from manager.services.execution_callers import caller_of_execution
-from manager.services.execution_tokens import is_execution_token
+from manager.services.execution_tokens import (
+    execution_token_hash,
+    has_live_token,
+    is_execution_token,
+)
 from manager.services.passwords import PasswordChecker
-from manager.services.permissions import SYS_ADMIN, is_allowed
+from manager.services.permissions import (
+    PERMISSIONS,
+    SYS_ADMIN,
+    PermissionCache,
+    PermissionTable,
+    is_allowed,
+)
 from manager.services.tokens import parse_token
 from manager.storage.database import Database, forgo_durability
-from manager.storage.models import Tenant, Token, User, UserTenant
+from manager.storage.models import (
+    Execution,
+    GroupMember,
+    GroupTenant,
+    PermissionState,
+    Tenant,
+    Token,
+    User,
+    UserGroup,
+    UserTenant,
+)
 
 _USE_NOTED_EVERY_S = 60  # logins and uses of tokens are written at most so often
 
+_GROUP_ROLES = (
+    select(func.array_agg(UserGroup.role))
+    .join(GroupMember, GroupMember.group_id == UserGroup.id)
+    .where(GroupMember.user_id == User.id)
+    .scalar_subquery()
+)
+_GROUP_TENANT_ROLES = (
+    select(func.array_agg(GroupTenant.role))
+    .join(GroupMember, GroupMember.group_id == GroupTenant.group_id)
+    .where(GroupMember.user_id == User.id, GroupTenant.tenant_id == Tenant.id)
+    .scalar_subquery()
+)
 
 # A user, with the tenant that the request names and the user's role in it. Every request asks one
 # of these, so they are built once.
+_COLUMNS = (
+    User.id,
+    User.username,
+    User.password_hash,
+    User.role,
+    User.active,
+    User.is_bootstrap_admin,
+    User.failed_logins,
+    User.last_failed_login_at,
+    Tenant.id.label("tenant_id"),
+    Tenant.name.label("tenant"),
+    UserTenant.role.label("tenant_role"),
+    _GROUP_ROLES.label("group_roles"),
+    _GROUP_TENANT_ROLES.label("group_tenant_roles"),
+    select(PermissionState.version).scalar_subquery().label("permission_version"),
+)
+_ROLE = and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id)
 _USER: Any = (
-    select(
-        User.id,
-        User.username,
-        User.password_hash,
-        User.role,
-        User.active,
-        User.is_bootstrap_admin,
-        User.failed_logins,
-        User.last_failed_login_at,
-        Tenant.id.label("tenant_id"),
-        Tenant.name.label("tenant"),
-        UserTenant.role.label("tenant_role"),
-    )
+    select(*_COLUMNS, null().label("execution_key"))
     .select_from(User)
     .outerjoin(Tenant, Tenant.name == bindparam("tenant"))
-    .outerjoin(UserTenant, and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id))
+    .outerjoin(UserTenant, _ROLE)
 )
 _USER_OF_NAME = _USER.where(User.username == bindparam("username"))
 _USER_OF_TOKEN = (
@@ -49,6 +85,14 @@ _USER_OF_TOKEN = (
         Token.id == bindparam("token_id"),
         or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
     )
+)
+_USER_OF_EXECUTION: Any = (
+    select(*_COLUMNS, Execution.key.label("execution_key"))
+    .select_from(Execution)
+    .join(User, User.id == Execution.creator_id)
+    .join(Tenant, Tenant.id == Execution.tenant_id)
+    .outerjoin(UserTenant, _ROLE)
+    .where(Execution.token_hash == bindparam("token_hash"), has_live_token)
 )
 
 
@@ -78,7 +122,14 @@ class Caller:
     tenant_id: int | None
     tenant: str | None
     tenant_role: str | None
+    group_roles: frozenset[str] = frozenset()  # of the user's groups: system-wide, in the tenant
+    permissions: PermissionTable = field(default_factory=lambda: PERMISSIONS, repr=False)
     execution_key: int | None = None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Return all roles that the caller has in this request."""
+        return self.group_roles | {self.role, self.tenant_role or self.role}
 
     def require_tenant(self) -> int:
         """Return the key of the request's tenant; raises Forbidden when it names none."""
@@ -89,16 +140,16 @@ class Caller:
     @property
     def sees_private(self) -> bool:
         """Tell whether others' private resources of the tenant are visible: to those who run it."""
-        return self.is_admin or self.tenant_role == "manager"
+        return self.is_admin or self.may("administrators")
 
     @property
     def is_admin(self) -> bool:
         """Tell whether the caller may do everything."""
-        return self.role == SYS_ADMIN
+        return SYS_ADMIN in self.roles
 
     def may(self, permission: str) -> bool:
         """Tell whether the caller has the permission."""
-        return is_allowed(permission, frozenset({self.role, self.tenant_role or self.role}))
+        return is_allowed(permission, self.roles, self.permissions)
 
     def require(self, permission: str) -> None:
         """Raise Forbidden unless the caller has the permission."""
@@ -114,6 +165,7 @@ class Authenticator:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._passwords = PasswordChecker()
+        self._permissions = PermissionCache()
         self._noted: dict[str, float] = {}
 
     def authenticate(self, session: Session, credentials: Credentials) -> Caller:
@@ -122,13 +174,13 @@ class Authenticator:
         Raises Unauthorized for wrong credentials, Forbidden for a tenant that is not theirs.
         """
         if is_execution_token(credentials.token):
-            user = caller_of_execution(session, credentials.token, credentials.tenant)
-            return _caller(user, user.tenant, execution_key=user.execution_key)
-        if credentials.token:
+            user = _execution_owner(session, credentials)
+        elif credentials.token:
             user = self._token_owner(session, credentials)
         else:
             user = self._password_owner(session, credentials)
-        return _caller(user, credentials.tenant)
+        permissions = self._permissions.table(session, user.permission_version)
+        return _caller(user, user.tenant if user.execution_key else credentials.tenant, permissions)
 
     def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
         values = {"username": credentials.username, "tenant": credentials.tenant}
@@ -194,6 +246,19 @@ class Authenticator:
             session.execute(statement)
 
 
+def _execution_owner(session: Session, credentials: Credentials) -> Row[Any]:
+    values = {"token_hash": execution_token_hash(credentials.token)}
+    user: Row[Any] | None = session.execute(_USER_OF_EXECUTION, values).one_or_none()
+    if user is None or not user.active:
+        raise Unauthorized("User unauthorized: Invalid authentication token")
+    if credentials.tenant not in (None, user.tenant):
+        raise Forbidden(
+            f"Authorization failed: An execution of tenant `{user.tenant}` cannot act in "
+            f"`{credentials.tenant}`"
+        )
+    return user
+
+
 def is_locked(session: Session, user: Any) -> bool:
     """Tell whether too many wrong passwords have locked the account.
 
@@ -210,7 +275,7 @@ def is_locked(session: Session, user: Any) -> bool:
     return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
 
 
-def _caller(user: Row[Any], tenant: str | None, *, execution_key: int | None = None) -> Caller:
+def _caller(user: Row[Any], tenant: str | None, permissions: PermissionTable) -> Caller:
     if tenant is not None and user.tenant is None:
         raise Forbidden(
             f"Authorization failed: Tried to authenticate with invalid tenant name: {tenant}"
@@ -222,9 +287,12 @@ def _caller(user: Row[Any], tenant: str | None, *, execution_key: int | None = N
         tenant_id=user.tenant_id,
         tenant=user.tenant,
         tenant_role=user.tenant_role,
-        execution_key=execution_key,
+        group_roles=frozenset((user.group_roles or []) + (user.group_tenant_roles or [])),
+        permissions=permissions,
+        execution_key=user.execution_key,
     )
-    if tenant is not None and user.tenant_role is None and not caller.is_admin:
+    belongs = user.tenant_role is not None or user.group_tenant_roles
+    if tenant is not None and not belongs and not caller.is_admin:
         raise Forbidden(
             f"Authorization failed: User `{user.username}` is not associated with tenant `{tenant}`"
         )

@@ -20,11 +20,11 @@ from manager.services.execution_status import (
     ExecutionStatus,
     may_cancel,
 )
+from manager.services.execution_tokens import IN_FLIGHT
 from manager.services.executions import make_pending
 from manager.storage.models import Deployment, Execution, Node, NodeInstance, Operation, TasksGraph
 
 _UNSUCCESSFUL = ("rescheduled", "failed")
-_IN_FLIGHT = ("sending", "sent", "started", "response-sent")
 _COMPONENT = "cloudify.nodes.Component"
 
 
@@ -96,7 +96,7 @@ def reset_operations(session: Session, execution_key: int, *, force: bool) -> No
         Operation.tasks_graph_key.in_(graphs),
         Operation.parameters["retried_task"].astext.is_not(None),
     )
-    states = (*_UNSUCCESSFUL, *_IN_FLIGHT) if force else _UNSUCCESSFUL
+    states = (*_UNSUCCESSFUL, *IN_FLIGHT) if force else _UNSUCCESSFUL
     session.execute(
         update(Operation)
         .where(

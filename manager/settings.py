@@ -66,6 +66,7 @@ class SecuritySettings:
     hash_salt: str = field(repr=False)
     secret_key: str = field(repr=False)
     encryption_key: str = field(repr=False)
+    old_encryption_keys: tuple[str, ...] = field(default=(), repr=False)  # while it changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ ManagerError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ class NotFound(RequestError):
 
     status = 404
     code = "not_found_error"
+
+    @classmethod
+    def of(cls, kind: str, resource_id: str) -> Self:
+        """Return the error for a resource that is absent or not the caller's to see."""
+        return cls(f"Requested `{kind}` with ID `{resource_id}` was not found")
 
 
 class Conflict(RequestError):

@@ -21,6 +21,7 @@ from manager.rest import (
 )
 from manager.rest.context import EXTENSION, Services
 from manager.rest.errors import install_handlers
+from manager.rest.json_provider import OrjsonProvider
 from manager.services.authentication import Authenticator
 from manager.services.status import ManagerStatus
 from manager.settings import Settings
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> Flask:
     database = Database(settings.database, connections=settings.rest.threads + _SPARE_CONNECTIONS)
     app = Flask("manager", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_JSON_BYTES
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = OrjsonProvider(app)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         database=database,

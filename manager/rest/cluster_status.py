@@ -2,9 +2,10 @@
 
 from flask import Blueprint, request
 
+from manager.rest.arguments import flag
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
-from manager.rest.envelope import Body, flag, json_object
+from manager.rest.envelope import Body, json_object
 from manager.services.cluster_model import Health, NodeType
 from manager.services.cluster_status import cluster_status
 from manager.services.reports import cluster_services, parse_report, save_report

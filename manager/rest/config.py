@@ -3,9 +3,10 @@
 from flask import Blueprint, request
 
 from manager.errors import BadParameters
+from manager.rest.arguments import flag
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
-from manager.rest.envelope import Body, flag, included, json_object, timestamp
+from manager.rest.envelope import Body, included, json_object, timestamp
 from manager.services.config import find_config, list_config, set_config
 from manager.storage.models import ConfigEntry
 

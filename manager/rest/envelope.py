@@ -7,20 +7,26 @@ from typing import Any, TypeVar
 from flask import g, request
 
 from manager.errors import BadParameters, NoSuchIncludeField
+from manager.rest.arguments import number
 
 Body = dict[str, Any]
 T = TypeVar("T")
 
-_PAGE_SIZE = 1000
+PAGE_SIZE = 1000
 
 
 def listing(items: Sequence[T], serialise: Callable[[T], Body]) -> Body | list[Body]:
-    """Return the page of `items` that the request asks for; API v1 has bare arrays."""
-    size, offset = _number("_size", _PAGE_SIZE), _number("_offset", 0)
+    """Return the page of `items` that the request asks for."""
+    size, offset = number("_size", PAGE_SIZE), number("_offset", 0)
     page = [included(serialise(item)) for item in items[offset : offset + size]]
+    return paged(page, total=len(items), size=size, offset=offset)
+
+
+def paged(page: list[Body], *, total: int, size: int, offset: int) -> Body | list[Body]:
+    """Return the envelope of a page of a list; API v1 has bare arrays."""
     if g.get("api_version") == "v1":
         return page
-    pagination = {"total": len(items), "size": size, "offset": offset}
+    pagination = {"total": total, "size": size, "offset": offset}
     return {"metadata": {"pagination": pagination, "filtered": None}, "items": page}
 
 
@@ -51,21 +57,3 @@ def json_object() -> Body:
     if not isinstance(body, dict):
         raise BadParameters("The request body is not a JSON object")
     return body
-
-
-def flag(value: object) -> bool:
-    """Return a boolean that the client may have spelt as a string."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no", "1", "0", ""):
-        return value.lower() in ("true", "yes", "1")
-    raise BadParameters(f"{value!r} is not a boolean")
-
-
-def _number(name: str, default: int) -> int:
-    text = request.args.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadParameters(f"{name} is not a number from 0 upwards: {text!r}")
-    return int(text)

@@ -4,8 +4,9 @@ import logging
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DataError
 
-from manager.errors import RequestError
+from manager.errors import BadParameters, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +14,7 @@ logger = logging.getLogger(__name__)
 def install_handlers(app: Flask) -> None:
     """Let the application answer our errors with envelopes; unknown URLs keep Werkzeug's pages."""
     app.register_error_handler(RequestError, _answer)
+    app.register_error_handler(DataError, _answer_unstorable)
     app.register_error_handler(500, _answer_unexpected)
 
 
@@ -20,6 +22,12 @@ def _answer(error: RequestError) -> ResponseReturnValue:
     body = {"error_code": error.code, "message": str(error), "server_traceback": None}
     headers = {"Retry-After": "2"} if error.status == 503 else {}
     return body, error.status, headers
+
+
+def _answer_unstorable(error: DataError) -> ResponseReturnValue:
+    # For instance a NUL character: JSON has it, PostgreSQL's text has not.
+    reason = str(error.orig).splitlines()[0]
+    return _answer(BadParameters(f"The request has a value that cannot be stored: {reason}"))
 
 
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:

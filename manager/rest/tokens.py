@@ -1,10 +1,8 @@
 """/tokens: make, list and revoke authentication tokens."""
 
-from datetime import datetime
-
 from flask import Blueprint
 
-from manager.errors import BadParameters
+from manager.rest.arguments import moment
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
 from manager.rest.envelope import Body, included, json_object, listing, timestamp
@@ -19,7 +17,8 @@ blueprint = Blueprint("tokens", __name__)
 def create() -> Body:
     """Make a token of the caller, and answer its value, which is shown only now."""
     body = json_object()
-    expires_at = _parse_time(body.get("expiration_date"))
+    expires = body.get("expiration_date")
+    expires_at = None if expires is None else moment("expiration_date", str(expires))
     token, value = create_token(session(), caller().user_id, body.get("description"), expires_at)
     return {**_serialise(token), "value": str(value)}
 
@@ -48,18 +47,6 @@ def delete(token_id: str) -> tuple[str, int]:
 
 def _owner_id() -> int | None:
     return None if caller().is_admin else caller().user_id
-
-
-def _parse_time(text: object) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError as error:
-        raise BadParameters(f"expiration_date is not an ISO 8601 time: {text!r}") from error
-    if moment.tzinfo is None:
-        raise BadParameters(f"expiration_date lacks its zone: {text!r}")
-    return moment
 
 
 def _serialise(token: Token) -> Body:

@@ -3,9 +3,10 @@
 from flask import Blueprint, request
 from sqlalchemy.orm import selectinload
 
+from manager.rest.arguments import flag
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
-from manager.rest.envelope import Body, flag, included, timestamp
+from manager.rest.envelope import Body, included, timestamp
 from manager.services.authentication import is_locked
 from manager.storage.models import User, UserTenant
 

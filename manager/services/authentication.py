@@ -31,6 +31,7 @@ _USER: Any = (
         User.is_bootstrap_admin,
         User.failed_logins,
         User.last_failed_login_at,
+        Tenant.id.label("tenant_id"),
         Tenant.name.label("tenant"),
         UserTenant.role.label("tenant_role"),
     )
@@ -66,8 +67,20 @@ class Caller:
     user_id: int
     username: str
     role: str
+    tenant_id: int | None
     tenant: str | None
     tenant_role: str | None
+
+    def require_tenant(self) -> int:
+        """Return the key of the request's tenant; raises Forbidden when it names none."""
+        if self.tenant_id is None:
+            raise Forbidden("Authorization failed: Tenant was not provided: send the Tenant header")
+        return self.tenant_id
+
+    @property
+    def sees_private(self) -> bool:
+        """Tell whether others' private resources of the tenant are visible: to those who run it."""
+        return self.is_admin or self.tenant_role == "manager"
 
     @property
     def is_admin(self) -> bool:
@@ -194,6 +207,7 @@ def _caller(user: Row[Any], tenant: str | None) -> Caller:
         user_id=user.id,
         username=user.username,
         role=user.role,
+        tenant_id=user.tenant_id,
         tenant=user.tenant,
         tenant_role=user.tenant_role,
     )

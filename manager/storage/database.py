@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import psycopg
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
@@ -96,6 +97,8 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
         max_overflow=connections - kept,
         pool_timeout=10,
         pool_recycle=1800,
+        json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+        json_deserializer=orjson.loads,
     )
     event.listen(engine, "do_connect", _Connector().connect)
     event.listen(engine, "handle_error", _leave_standby)

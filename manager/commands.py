@@ -12,6 +12,8 @@ from manager.log import configure_logging
 from manager.services.bootstrap import BootstrapSecrets, bootstrap, parse_secrets, reporter_tokens
 from manager.services.check import database_problems, file_problems
 from manager.services.cluster import remove_broker, remove_database_node, remove_manager
+from manager.services.encryption import Sealer
+from manager.services.encryption_key import update_encryption_key
 from manager.services.sync import prepare_home, serve
 from manager.settings import Settings, settings_path
 from manager.settings_file import load_settings
@@ -81,6 +83,13 @@ def _forget(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _update_encryption_key(settings: Settings, _options: argparse.Namespace) -> int:
+    with closing(Database(settings.database)) as database, database.session() as session:
+        changed = update_encryption_key(session, Sealer.of(settings.security))
+    sys.stdout.write(f"{changed} values are sealed anew\n")
+    return 0
+
+
 def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
     prepare_home(settings)
     return 0
@@ -92,14 +101,24 @@ def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
+def _work(settings: Settings, _options: argparse.Namespace) -> int:
+    # Its parts cost every other command tens of megabytes and a third of a second.
+    from manager.worker.service import serve as work
+
+    work(settings)
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "migrate": _migrate,
     "bootstrap": _bootstrap,
     "tokens": _tokens,
     "check": _check,
     "forget": _forget,
+    "update-encryption-key": _update_encryption_key,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
+    "worker": _work,
 }
 
 
@@ -121,8 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     forget = commands.add_parser("forget", help="remove a node that has left the cluster")
     forget.add_argument("type", choices=sorted(_FORGET))
     forget.add_argument("name")
+    commands.add_parser(
+        "update-encryption-key",
+        help="seal with security.encryption_key what an old key sealed; repeat until it says 0",
+    )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")
+    commands.add_parser("worker", help="run workflows and operations")
     return parser
 
 

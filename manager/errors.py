@@ -4,6 +4,8 @@ ManagerError
 ├── SettingsError              manager.yaml is invalid; every problem at once
 └── RequestError (500)         what a request can end with
     ├── BadParameters (400)    bad_parameters_error
+    │   └── BadArchive         an archive that cannot be unpacked, or must not be
+    ├── TooLarge (413)         request_too_large_error
     ├── Unauthorized (401)     unauthorized_error
     ├── Forbidden (403)        forbidden_error
     ├── NotFound (404)         not_found_error
@@ -52,6 +54,17 @@ class BadParameters(RequestError):
 
     status = 400
     code = "bad_parameters_error"
+
+
+class BadArchive(BadParameters):
+    """An archive that is broken, leads out of its folder or grows beyond the limits."""
+
+
+class TooLarge(RequestError):
+    """The request's body is larger than allowed."""
+
+    status = 413
+    code = "request_too_large_error"
 
 
 class NoSuchIncludeField(RequestError):

@@ -28,7 +28,7 @@ def delete_broker(name: str) -> Body:
 
 def _serialise(broker: Broker) -> Body:
     shown = caller().may("broker_credentials")
-    sealer = Sealer(services().settings.security.encryption_key)
+    sealer = Sealer.of(services().settings.security)
     return {
         "name": broker.name,
         "host": broker.host,

@@ -11,13 +11,40 @@ from sqlalchemy.orm import Session
 from manager.errors import Forbidden, Unauthorized
 from manager.services.config import config_values
 from manager.services.passwords import PasswordChecker
-from manager.services.permissions import SYS_ADMIN, is_allowed
+from manager.services.permissions import (
+    PERMISSIONS,
+    SYS_ADMIN,
+    PermissionCache,
+    PermissionTable,
+    is_allowed,
+)
 from manager.services.tokens import parse_token
 from manager.storage.database import Database, forgo_durability
-from manager.storage.models import Tenant, Token, User, UserTenant
+from manager.storage.models import (
+    GroupMember,
+    GroupTenant,
+    PermissionState,
+    Tenant,
+    Token,
+    User,
+    UserGroup,
+    UserTenant,
+)
 
 _USE_NOTED_EVERY_S = 60  # logins and uses of tokens are written at most so often
 
+_GROUP_ROLES = (
+    select(func.array_agg(UserGroup.role))
+    .join(GroupMember, GroupMember.group_id == UserGroup.id)
+    .where(GroupMember.user_id == User.id)
+    .scalar_subquery()
+)
+_GROUP_TENANT_ROLES = (
+    select(func.array_agg(GroupTenant.role))
+    .join(GroupMember, GroupMember.group_id == GroupTenant.group_id)
+    .where(GroupMember.user_id == User.id, GroupTenant.tenant_id == Tenant.id)
+    .scalar_subquery()
+)
 
 # A user, with the tenant that the request names and the user's role in it. Every request asks one
 # of these, so they are built once.
@@ -34,6 +61,9 @@ _USER: Any = (
         Tenant.id.label("tenant_id"),
         Tenant.name.label("tenant"),
         UserTenant.role.label("tenant_role"),
+        _GROUP_ROLES.label("group_roles"),
+        _GROUP_TENANT_ROLES.label("group_tenant_roles"),
+        select(PermissionState.version).scalar_subquery().label("permission_version"),
     )
     .select_from(User)
     .outerjoin(Tenant, Tenant.name == bindparam("tenant"))
@@ -70,6 +100,13 @@ class Caller:
     tenant_id: int | None
     tenant: str | None
     tenant_role: str | None
+    group_roles: frozenset[str] = frozenset()  # of the user's groups: system-wide, in the tenant
+    permissions: PermissionTable = field(default_factory=lambda: PERMISSIONS, repr=False)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Return all roles that the caller has in this request."""
+        return self.group_roles | {self.role, self.tenant_role or self.role}
 
     def require_tenant(self) -> int:
         """Return the key of the request's tenant; raises Forbidden when it names none."""
@@ -80,16 +117,16 @@ class Caller:
     @property
     def sees_private(self) -> bool:
         """Tell whether others' private resources of the tenant are visible: to those who run it."""
-        return self.is_admin or self.tenant_role == "manager"
+        return self.is_admin or self.may("administrators")
 
     @property
     def is_admin(self) -> bool:
         """Tell whether the caller may do everything."""
-        return self.role == SYS_ADMIN
+        return SYS_ADMIN in self.roles
 
     def may(self, permission: str) -> bool:
         """Tell whether the caller has the permission."""
-        return is_allowed(permission, frozenset({self.role, self.tenant_role or self.role}))
+        return is_allowed(permission, self.roles, self.permissions)
 
     def require(self, permission: str) -> None:
         """Raise Forbidden unless the caller has the permission."""
@@ -105,6 +142,7 @@ class Authenticator:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._passwords = PasswordChecker()
+        self._permissions = PermissionCache()
         self._noted: dict[str, float] = {}
 
     def authenticate(self, session: Session, credentials: Credentials) -> Caller:
@@ -116,7 +154,8 @@ class Authenticator:
             user = self._token_owner(session, credentials)
         else:
             user = self._password_owner(session, credentials)
-        return _caller(user, credentials.tenant)
+        permissions = self._permissions.table(session, user.permission_version)
+        return _caller(user, credentials.tenant, permissions)
 
     def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
         values = {"username": credentials.username, "tenant": credentials.tenant}
@@ -198,7 +237,7 @@ def is_locked(session: Session, user: Any) -> bool:
     return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
 
 
-def _caller(user: Row[Any], tenant: str | None) -> Caller:
+def _caller(user: Row[Any], tenant: str | None, permissions: PermissionTable) -> Caller:
     if tenant is not None and user.tenant is None:
         raise Forbidden(
             f"Authorization failed: Tried to authenticate with invalid tenant name: {tenant}"
@@ -210,8 +249,11 @@ def _caller(user: Row[Any], tenant: str | None) -> Caller:
         tenant_id=user.tenant_id,
         tenant=user.tenant,
         tenant_role=user.tenant_role,
+        group_roles=frozenset((user.group_roles or []) + (user.group_tenant_roles or [])),
+        permissions=permissions,
     )
-    if tenant is not None and user.tenant_role is None and not caller.is_admin:
+    belongs = user.tenant_role is not None or user.group_tenant_roles
+    if tenant is not None and not belongs and not caller.is_admin:
         raise Forbidden(
             f"Authorization failed: User `{user.username}` is not associated with tenant `{tenant}`"
         )

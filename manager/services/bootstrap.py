@@ -10,7 +10,13 @@ from manager.errors import BadParameters
 from manager.services.config_defaults import config_defaults
 from manager.services.encryption import Sealer
 from manager.services.passwords import hash_password
-from manager.services.permissions import DEFAULT, REPORTER_ROLES, SYS_ADMIN, TENANT_ROLES
+from manager.services.permissions import (
+    DEFAULT,
+    REPORTER_ROLES,
+    SYS_ADMIN,
+    TENANT_ROLES,
+    seed_permissions,
+)
 from manager.services.registration import register
 from manager.services.tokens import TokenValue, generate_token, parse_token
 from manager.settings import Settings
@@ -66,6 +72,7 @@ def parse_secrets(document: object) -> BootstrapSecrets:
 def bootstrap(session: Session, settings: Settings, secrets: BootstrapSecrets) -> None:
     """Create what is absent and bring this manager's and the nodes' entries up to date."""
     _create_roles(session)
+    seed_permissions(session)
     tenant = _default_tenant(session)
     _create_admin(session, tenant, secrets)
     for kind in _REPORTER_IDS:
@@ -78,7 +85,7 @@ def bootstrap(session: Session, settings: Settings, secrets: BootstrapSecrets) -
 
 def reporter_tokens(session: Session, settings: Settings) -> dict[str, str]:
     """Return the token of each kind of reporter."""
-    sealer = Sealer(settings.security.encryption_key)
+    sealer = Sealer.of(settings.security)
     query = select(User.id, Token.sealed_value).join(Token, Token.user_id == User.id)
     sealed: dict[int, str] = {
         row.id: row.sealed_value
@@ -167,7 +174,7 @@ def _keep_reporter_token(
             session.delete(token)
     session.flush()
     if session.get(Token, value.id) is None:
-        sealer = Sealer(settings.security.encryption_key)
+        sealer = Sealer.of(settings.security)
         session.add(
             Token(
                 id=value.id,

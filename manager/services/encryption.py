@@ -3,27 +3,50 @@
 import base64
 import hashlib
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from manager.errors import ManagerError
+from manager.settings import SecuritySettings
 
 
 class Sealer:
-    """Seal and open strings with the cluster's encryption key."""
+    """Seal strings with the cluster's encryption key; open those of old keys as well.
 
-    def __init__(self, encryption_key: str) -> None:
-        digest = hashlib.sha256(encryption_key.encode()).digest()
-        self._fernet = Fernet(base64.urlsafe_b64encode(digest))
+    Old keys count while the cluster's key is being changed: a manager that seals with the old
+    one still and a manager that has the new one already read each other's values.
+    """
+
+    def __init__(self, encryption_key: str, old_keys: tuple[str, ...] = ()) -> None:
+        self._current = _fernet(encryption_key)
+        self._accepted = MultiFernet([self._current, *map(_fernet, old_keys)])
+
+    @classmethod
+    def of(cls, security: SecuritySettings) -> "Sealer":
+        """Return the sealer of the keys in manager.yaml."""
+        return cls(security.encryption_key, security.old_encryption_keys)
 
     def seal(self, value: str) -> str:
         """Return `value` encrypted and authenticated."""
-        return self._fernet.encrypt(value.encode()).decode()
+        return self._current.encrypt(value.encode()).decode()
 
     def open(self, sealed: str) -> str:
         """Return what was sealed; raises ManagerError when another key did it."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._accepted.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise ManagerError(
                 "a stored secret was sealed with another key than security.encryption_key"
             ) from error
+
+    def is_current(self, sealed: str) -> bool:
+        """Tell whether the current key opens it."""
+        try:
+            self._current.decrypt(sealed.encode())
+        except InvalidToken:
+            return False
+        return True
+
+
+def _fernet(encryption_key: str) -> Fernet:
+    digest = hashlib.sha256(encryption_key.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))

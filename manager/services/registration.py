@@ -25,7 +25,7 @@ def register(session: Session, settings: Settings) -> None:
     """
     _refuse_taken_address(session, settings)
     upsert(session, Manager, ("hostname",), **_manager_row(settings))
-    sealer = Sealer(settings.security.encryption_key)
+    sealer = Sealer.of(settings.security)
     _free_addresses(session, Broker.__table__, settings.rabbitmq.hosts)
     for row in _broker_rows(settings):
         sealed = sealer.seal(row["password"])
@@ -37,7 +37,7 @@ def register(session: Session, settings: Settings) -> None:
 
 def registration_problems(session: Session, settings: Settings) -> Iterator[str]:
     """Yield the entries that are absent or out of date."""
-    sealer = Sealer(settings.security.encryption_key)
+    sealer = Sealer.of(settings.security)
     managers = {manager.hostname: manager for manager in session.scalars(select(Manager))}
     brokers = {broker.name: broker for broker in session.scalars(select(Broker))}
     databases = {node.name: node for node in session.scalars(select(DatabaseNode))}

@@ -2,9 +2,16 @@
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true, union_all
 
-from manager.storage.models import GLOBAL, PRIVATE, Resource, UserTenant
+from manager.storage.models import (
+    GLOBAL,
+    PRIVATE,
+    GroupMember,
+    GroupTenant,
+    Resource,
+    UserTenant,
+)
 
 
 class Reader(Protocol):
@@ -56,10 +63,17 @@ def _not_hidden(model: Any, reader: Reader) -> ColumnElement[bool]:
 def _in_all_tenants(model: Any, reader: Reader) -> ColumnElement[bool]:
     if reader.is_admin:
         return true()
-    tenants = select(UserTenant.tenant_id).where(UserTenant.user_id == reader.user_id)
-    managed = tenants.where(UserTenant.role == "manager")
+    direct = select(UserTenant.tenant_id).where(UserTenant.user_id == reader.user_id)
+    grouped = (
+        select(GroupTenant.tenant_id)
+        .join(GroupMember, GroupMember.group_id == GroupTenant.group_id)
+        .where(GroupMember.user_id == reader.user_id)
+    )
+    managed = union_all(
+        direct.where(UserTenant.role == "manager"), grouped.where(GroupTenant.role == "manager")
+    )
     return or_(
-        and_(model.tenant_id.in_(tenants), _not_hidden(model, reader)),
+        and_(model.tenant_id.in_(union_all(direct, grouped)), _not_hidden(model, reader)),
         model.tenant_id.in_(managed),
         model.visibility == GLOBAL,
     )

@@ -20,9 +20,11 @@ from manager.settings import DatabaseSettings, NodeAddress
 PASSWORD = "loopback-only"
 _CONF = """
 unix_socket_directories = ''
+max_connections = 200
+"""
+_HASTY = """
 fsync = off
 shared_buffers = 32MB
-max_connections = 60
 """
 
 
@@ -84,8 +86,13 @@ class PostgresServer:
         )
 
 
-def make_server(address: str = "127.0.0.1", port: int | None = None) -> PostgresServer:
-    """Create a cluster of its own in a temporary directory and start it."""
+def make_server(
+    address: str = "127.0.0.1", port: int | None = None, *, is_durable: bool = False
+) -> PostgresServer:
+    """Create a cluster of its own in a temporary directory and start it.
+
+    A durable one is what benchmarks need: it writes as PostgreSQL's own settings have it.
+    """
     home = Path(tempfile.mkdtemp(prefix="cfy-postgres-"))
     (home / "password").write_text(PASSWORD)
     unprivileged = _as_unprivileged()
@@ -109,7 +116,7 @@ def make_server(address: str = "127.0.0.1", port: int | None = None) -> Postgres
         **unprivileged,
     )
     with (home / "data" / "postgresql.conf").open("a") as conf:
-        conf.write(_CONF)
+        conf.write(_CONF if is_durable else _CONF + _HASTY)
     _admit_loopback(home / "data" / "pg_hba.conf")
     server = PostgresServer(home, port or free_port(), address)
     server.start()

@@ -1,11 +1,12 @@
-"""Tenants, users, their roles and tokens."""
+"""Tenants, users and their groups, roles and their permissions, tokens."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from manager.storage.models.base import Base
+from manager.storage.models.base import SEALED, Base
 
 SYSTEM_ROLE = "system_role"
 TENANT_ROLE = "tenant_role"
@@ -19,7 +20,7 @@ class Tenant(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     rabbitmq_username: Mapped[str | None]
-    rabbitmq_password: Mapped[str | None]
+    rabbitmq_password: Mapped[str | None] = mapped_column(info={SEALED: True})
     rabbitmq_vhost: Mapped[str | None]
 
 
@@ -33,6 +34,32 @@ class Role(Base):
     description: Mapped[str] = mapped_column(server_default="")
 
     __table_args__ = (CheckConstraint(f"type IN ('{SYSTEM_ROLE}', '{TENANT_ROLE}')", name="type"),)
+
+
+class Permission(Base):
+    """That a role may do something."""
+
+    __tablename__ = "permissions"
+
+    role: Mapped[str] = mapped_column(
+        ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
+class PermissionState(Base):
+    """What the permissions' caches compare; `seeded` are the names that bootstrapping gave.
+
+    Every change of a permission counts `version` up in the same transaction.
+    """
+
+    __tablename__ = "permission_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)
+    seeded: Mapped[list[Any]]
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
 
 class User(Base):
@@ -73,6 +100,44 @@ class UserTenant(Base):
     tenant: Mapped[Tenant] = relationship(lazy="raise")
 
 
+class UserGroup(Base):
+    """A group of users, with a system role; tenants add roles of their own."""
+
+    __tablename__ = "user_groups"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    ldap_dn: Mapped[str | None] = mapped_column(unique=True)
+    role: Mapped[str] = mapped_column(ForeignKey("roles.name"))
+
+
+class GroupMember(Base):
+    """That a user belongs to a group."""
+
+    __tablename__ = "group_members"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey("user_groups.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class GroupTenant(Base):
+    """The role of a group's members in a tenant."""
+
+    __tablename__ = "group_tenants"
+
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey("user_groups.id", ondelete="CASCADE"), primary_key=True
+    )
+    tenant_id: Mapped[int] = mapped_column(
+        ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(ForeignKey("roles.name"))
+
+
 class Token(Base):
     """An authentication token; only a hash of its secret part is stored."""
 
@@ -81,7 +146,8 @@ class Token(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     secret_hash: Mapped[str]
-    sealed_value: Mapped[str | None]  # reporters' tokens only: operators ask for them again
+    # reporters' tokens only: operators ask for them again
+    sealed_value: Mapped[str | None] = mapped_column(info={SEALED: True})
     description: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]

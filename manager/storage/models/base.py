@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 PRIVATE, TENANT_WIDE, GLOBAL = "private", "tenant", "global"
 VISIBILITIES = (PRIVATE, TENANT_WIDE, GLOBAL)
+SEALED = "sealed"  # marks the columns that are encrypted with the cluster's encryption key
 
 
 class Base(DeclarativeBase):

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from manager.storage.models.access import User
-from manager.storage.models.base import Base
+from manager.storage.models.base import SEALED, Base
 
 
 class ConfigEntry(Base):
@@ -57,7 +57,7 @@ class Broker(Base):
     management_host: Mapped[str]
     port: Mapped[int]
     username: Mapped[str]
-    password: Mapped[str]  # encrypted with the cluster's encryption key
+    password: Mapped[str] = mapped_column(info={SEALED: True})
     params: Mapped[dict[str, Any] | None]
     networks: Mapped[dict[str, Any]]
     is_external: Mapped[bool]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from manager.storage.models.base import Base, Resource
+from manager.storage.models.base import SEALED, Base, Resource
 
 
 class Plugin(Resource):
@@ -63,7 +63,7 @@ class Secret(Resource):
 
     __tablename__ = "secrets"
 
-    value: Mapped[str | None]
+    value: Mapped[str | None] = mapped_column(info={SEALED: True})
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     is_hidden_value: Mapped[bool] = mapped_column(server_default=text("false"))
     schema: Mapped[dict[str, Any] | None]

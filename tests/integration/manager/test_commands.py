@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from manager.commands import main
 from manager.storage.models import Broker, DatabaseNode, Manager
+from manager.storage.schema import head_revision
 from tests.support.manager_app import ADMIN, manager_settings
 
 pytestmark = pytest.mark.integration
@@ -49,7 +50,10 @@ def test_bootstrap_makes_an_empty_database_a_cluster(run, empty_database, certif
     path = tmp_path / "manager.yaml"
     path.write_text(yaml.safe_dump(document(manager_settings(empty_database, certificate))))
 
-    assert run(path, "migrate")[:2] == (0, "schema at revision 0001\n")
+    assert run(path, "migrate")[:2] == (
+        0,
+        f"schema at revision {head_revision()}\n",
+    )
     assert run(path, "check")[0] == 1
     done = run(path, "bootstrap", stdin=json.dumps({"admin_password": ADMIN[1]}))
 
@@ -139,3 +143,16 @@ def test_an_invalid_manager_yaml_ends_with_3(run, tmp_path):
 
 def test_without_file_replication_there_is_nothing_to_serve(run, configured):
     assert run(configured, "serve-sync")[0] == 0
+
+
+def test_the_encryption_key_changes_in_two_words(run, configured):
+    changed = yaml.safe_load(configured.read_text())
+    security = changed["security"]
+    security["old_encryption_keys"] = [security["encryption_key"]]
+    security["encryption_key"] = "new"
+    configured.write_text(yaml.safe_dump(changed))
+
+    first, second = (run(configured, "update-encryption-key")[:2] for _ in range(2))
+
+    assert first == (0, "6 values are sealed anew\n")  # three reporters' tokens, three brokers
+    assert second == (0, "0 values are sealed anew\n")

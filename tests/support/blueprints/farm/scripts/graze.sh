@@ -1,0 +1,2 @@
+#!/bin/bash -e
+ctx instance runtime-properties grazes "$(ctx instance id)"

@@ -1,0 +1,3 @@
+#!/bin/bash -e
+ctx logger info "greeting ${who}"
+ctx instance runtime-properties said "hello ${who}"

@@ -1,0 +1,3 @@
+from setuptools import setup
+
+setup(name="cfy-test-greeter", version="1.0.0", packages=["greeter"])

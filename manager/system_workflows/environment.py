@@ -31,6 +31,7 @@ from manager.storage.scope import readable
 from manager.system_workflows.context import SystemContext, WorkflowFailed, creator
 from manager.system_workflows.dependencies import create_dependencies
 from manager.system_workflows.labels import label_entries, plan_labels
+from manager.system_workflows.lookup import PlanLookup
 from manager.system_workflows.requirements import check_requirements
 
 _FIELDS = (
@@ -97,6 +98,7 @@ class _Making:
         plan["inputs"] = self._with_known_constraints(plan.get("inputs") or {})
         around = Surroundings(
             has_secret=self._has_secret,
+            values=PlanLookup(self._session, self._deployment, plan),
             instance_ids=self._instance_ids(node["id"] for node in plan["nodes"]),
             runtime_only_evaluation=self._deployment.runtime_only_evaluation,
         )

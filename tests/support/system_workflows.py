@@ -35,7 +35,12 @@ class Workshop:
     def upload(self, folder: Path, blueprint_id: str = "bp", **parameters: Any) -> Blueprint:
         """Upload a folder, and return what became of it; an upload that fails raises."""
         execution = self.begin_upload(blueprint_id, folder)
-        values = {"app_file_name": None, "url": None, "validate_only": False, "labels": []}
+        values: dict[str, Any] = {
+            "app_file_name": None,
+            "url": None,
+            "validate_only": False,
+            "labels": [],
+        }
         self.run("blueprint.upload", execution, blueprint_id=blueprint_id, **(values | parameters))
         return self.blueprint(blueprint_id)
 
@@ -49,7 +54,9 @@ class Workshop:
             base.parent.mkdir(parents=True, exist_ok=True)
             shutil.make_archive(str(base), form, folder.parent, folder.name)
         with self.database.session() as session:
-            execution = self._row(Execution, workflow_id="upload_blueprint", status="started")
+            execution: Execution = self._row(
+                Execution, workflow_id="upload_blueprint", status="started"
+            )
             session.add(execution)
             session.flush()
             session.add(
@@ -88,7 +95,7 @@ class Workshop:
     def execution(self, deployment: Deployment, workflow_id: str) -> Execution:
         """Make an execution of a deployment that has started."""
         with self.database.session() as session:
-            execution = self._row(
+            execution: Execution = self._row(
                 Execution,
                 workflow_id=workflow_id,
                 status="started",

@@ -218,9 +218,10 @@ def test_a_blueprint_at_a_url_is_downloaded_and_kept(workshop, folder, tmp_path)
 def test_a_url_that_gives_nothing_is_a_failed_upload(workshop, tmp_path, path):
     execution = workshop.begin_upload("bp", None)
 
-    with served(tmp_path) as url, pytest.raises(WorkflowFailed):
-        target = f"{url}{path}" if path else "file:///etc/passwd"
-        workshop.run("blueprint.upload", execution, blueprint_id="bp", url=target)
+    with served(tmp_path) as site:
+        url = f"{site}{path}" if path else "file:///etc/passwd"
+        with pytest.raises(WorkflowFailed):
+            workshop.run("blueprint.upload", execution, blueprint_id="bp", url=url)
 
     assert workshop.blueprint("bp").state == "failed_uploading"
 
@@ -358,6 +359,23 @@ def test_inputs_that_break_their_declaration_are_explained(workshop, folder, inp
     assert error in str(caught.value)
     assert workshop.rows(Node, "id") == []
     assert workshop.deployment("dep").workflows is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "absent"),
+    [("secret_key", "key", "none"), ("node_id", "app", "none"), ("blueprint_id", "bp", "none")],
+)
+def test_an_input_may_name_what_exists(workshop, folder, kind, there, absent):
+    put_secret(workshop, "key")
+    constraint = ", constraints: [{name_pattern: {starts_with: ''}}]" if kind == "node_id" else ""
+    write(folder, f"inputs: {{which: {{type: {kind}{constraint}}}}}\n" + NODE)
+    path = folder / "blueprint.yaml"
+    path.write_text(path.read_text().replace("dsl_1_3", "dsl_1_4"))
+    workshop.upload(folder)
+
+    assert workshop.deploy(inputs={"which": there}).inputs == {"which": there}
+    with pytest.raises(InvalidDeployment, match="not a valid value|does not match any"):
+        workshop.deploy("other", inputs={"which": absent})
 
 
 def test_a_missing_secret_is_named(workshop, folder):

@@ -374,7 +374,7 @@ def test_an_input_may_name_what_exists(workshop, folder, kind, there, absent):
     workshop.upload(folder)
 
     assert workshop.deploy(inputs={"which": there}).inputs == {"which": there}
-    with pytest.raises(InvalidDeployment, match="not a valid value|does not match any"):
+    with pytest.raises(InvalidDeployment, match=r"not a valid value|does not match any"):
         workshop.deploy("other", inputs={"which": absent})
 
 

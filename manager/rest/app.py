@@ -3,19 +3,24 @@
 from flask import Blueprint, Flask, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from manager.broker.publish import ConfirmedPublisher, Publisher
 from manager.rest import (
     brokers,
     cluster_status,
     config,
     db_nodes,
+    events,
+    executions,
     identity,
     license,
     maintenance,
     managers,
     ok,
+    operations,
     permissions,
     provider_context,
     status,
+    tasks_graphs,
     tenants,
     tokens,
     user_groups,
@@ -26,6 +31,7 @@ from manager.rest.context import EXTENSION, Services
 from manager.rest.errors import install_handlers
 from manager.rest.json_provider import OrjsonProvider
 from manager.services.authentication import Authenticator
+from manager.services.dispatch import connect_outlet
 from manager.services.status import ManagerStatus
 from manager.settings import Settings
 from manager.storage.database import Database
@@ -35,14 +41,18 @@ _RESOURCES = (
     cluster_status,
     config,
     db_nodes,
+    events,
+    executions,
     identity,
     license,
     maintenance,
     managers,
     ok,
+    operations,
     permissions,
     provider_context,
     status,
+    tasks_graphs,
     tenants,
     tokens,
     user_groups,
@@ -54,15 +64,18 @@ _MAX_JSON_BYTES = 4 * 1024 * 1024
 _SPARE_CONNECTIONS = 2  # a failed login is written beside the request's own session
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings, *, publisher: Publisher | None = None) -> Flask:
     """Return the application; it connects to nothing before the first request."""
     database = Database(settings.database, connections=settings.rest.threads + _SPARE_CONNECTIONS)
+    publisher = publisher or ConfirmedPublisher(settings.rabbitmq)
+    connect_outlet(database, publisher)
     app = Flask("manager", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_JSON_BYTES
     app.json = OrjsonProvider(app)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         database=database,
+        publisher=publisher,
         authenticator=Authenticator(database),
         status=ManagerStatus(settings, database),
     )

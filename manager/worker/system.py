@@ -1,4 +1,4 @@
-"""Run a system workflow in its task process, with a database session instead of the REST service."""
+"""Run a system workflow in its task process: with a database session, without the REST service."""
 
 import logging
 import traceback

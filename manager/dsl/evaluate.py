@@ -87,16 +87,12 @@ class Evaluator:
         """
         node["name"] = node["id"]
         with _explained(FunctionsEvaluationFailed):
-            return _document(
-                functions.evaluate_node_functions(node, self._storage(), instance_id)
-            )
+            return _document(functions.evaluate_node_functions(node, self._storage(), instance_id))
 
     def instance(self, instance: Document) -> Document:
         """Return a node instance with the functions of its runtime properties evaluated."""
         with _explained(FunctionsEvaluationFailed):
-            return _document(
-                functions.evaluate_node_instance_functions(instance, self._storage())
-            )
+            return _document(functions.evaluate_node_instance_functions(instance, self._storage()))
 
     def _storage(self) -> EvaluationStorage:
         return EvaluationStorage(self._facts, _capability_value)

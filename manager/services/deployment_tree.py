@@ -146,9 +146,7 @@ def _edges() -> Select[Any]:
         select(child.key.label("child"), parent.key.label("parent"))
         .select_from(DeploymentLabel)
         .join(child, child.key == DeploymentLabel.deployment_key)
-        .join(
-            parent, and_(parent.tenant_id == child.tenant_id, parent.id == DeploymentLabel.value)
-        )
+        .join(parent, and_(parent.tenant_id == child.tenant_id, parent.id == DeploymentLabel.value))
         .where(DeploymentLabel.name == PARENT)
     )
 

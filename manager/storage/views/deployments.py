@@ -94,9 +94,7 @@ _FIELDS = {
     "site_name": Site.id,
     "latest_execution_status": shown_execution_status(_LATEST.status),
     "environment_type": _label("csys-env-type"),
-    "has_sub_deployments": (
-        Deployment.sub_services_count + Deployment.sub_environments_count > 0
-    ),
+    "has_sub_deployments": (Deployment.sub_services_count + Deployment.sub_environments_count > 0),
     "workdir_zip": _NOTHING,
 }
 

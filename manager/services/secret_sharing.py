@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cloudify.cryptography_utils import decrypt, encrypt, generate_key_using_password
-from cryptography.fernet import InvalidToken
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from manager.errors import BadParameters, Conflict, RequestError
 from manager.services.authentication import Caller
 from manager.services.encryption import Sealer
+from manager.services.passphrase import Passphrase
 from manager.services.secrets import create_secret, plain_value, update_secret
 from manager.storage.models import VISIBILITIES, Tenant
 
@@ -36,7 +35,7 @@ class Importer:
 
 def exported(secrets: Iterable[Item], sealer: Sealer, passphrase: str | None) -> list[Item]:
     """Return secrets with their values, under the passphrase if one is given."""
-    key = generate_key_using_password(passphrase) if passphrase else None
+    key = Passphrase(passphrase) if passphrase else None
     found = []
     for secret in secrets:
         value = plain_value(secret["value"], secret["schema"], sealer)
@@ -45,7 +44,7 @@ def exported(secrets: Iterable[Item], sealer: Sealer, passphrase: str | None) ->
         found.append(
             {
                 "key": secret["key"],
-                "value": encrypt(value, key) if key else value,
+                "value": key.seal(value) if key else value,
                 "visibility": secret["visibility"],
                 "tenant_name": secret["tenant_name"],
                 "is_hidden_value": secret["is_hidden_value"],
@@ -59,7 +58,7 @@ def exported(secrets: Iterable[Item], sealer: Sealer, passphrase: str | None) ->
 def import_secrets(importer: Importer, secrets: Sequence[object]) -> Item:
     """Store secrets; those that cannot be are told by their place in the list."""
     _check_tenant_map(importer)
-    key = generate_key_using_password(importer.passphrase) if importer.passphrase else None
+    key = Passphrase(importer.passphrase) if importer.passphrase else None
     colliding: dict[str, list[str]] = defaultdict(list)
     errors: dict[int, Item] = {}
     for number, secret in enumerate(secrets):
@@ -74,14 +73,16 @@ def import_secrets(importer: Importer, secrets: Sequence[object]) -> Item:
 
 
 def _store(
-    importer: Importer, item: Item, key: bytes | None, colliding: dict[str, list[str]]
+    importer: Importer, item: Item, key: Passphrase | None, colliding: dict[str, list[str]]
 ) -> Item:
     try:
-        value = decrypt(item["value"], key) if _is_true(item["encrypted"]) else item["value"]
+        value = key.open(item["value"]) if key and _is_true(item["encrypted"]) else item["value"]
         values = {**item, "value": json.loads(value) if item.get("schema") else value}
         values["is_hidden_value"] = _is_true(item["is_hidden_value"])
-    except (InvalidToken, ValueError, TypeError, AttributeError):
-        return {"value": "The value cannot be opened with this passphrase"}
+    except BadParameters as error:
+        return {"value": str(error)}
+    except (ValueError, TypeError):
+        return {"value": "The value is not JSON, as its schema demands"}
     caller = _in_tenant(importer, item["tenant_name"])
     try:
         with importer.session.begin_nested():
@@ -108,7 +109,7 @@ def _collide(
     return {}
 
 
-def _problems(importer: Importer, item: Item, key: bytes | None) -> Iterator[tuple[str, Any]]:
+def _problems(importer: Importer, item: Item, key: Passphrase | None) -> Iterator[tuple[str, Any]]:
     missing = [name for name in _NEEDED if item.get(name) in (None, "")]
     if missing:
         yield "missing secret fields", missing

@@ -112,6 +112,7 @@ def upgrade() -> None:
             JSONB(none_as_null=True),
             nullable=True,
         ),
+        sa.Column("yaml_names", JSONB(none_as_null=True), nullable=True),
         sa.Column("wheels", JSONB(none_as_null=True), nullable=True),
         sa.Column(
             "excluded_wheels",

@@ -10,6 +10,7 @@ ManagerError
     ├── Forbidden (403)        forbidden_error
     ├── NotFound (404)         not_found_error
     ├── Conflict (409)         conflict_error
+    ├── IllegalAction (400)    illegal_action_error
     └── Unavailable (503)      service_unavailable_error
 """
 
@@ -105,6 +106,13 @@ class Conflict(RequestError):
 
     status = 409
     code = "conflict_error"
+
+
+class IllegalAction(RequestError):
+    """The thing is in a state, or of a kind, that does not admit this."""
+
+    status = 400
+    code = "illegal_action_error"
 
 
 class Unavailable(RequestError):

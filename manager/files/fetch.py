@@ -1,0 +1,73 @@
+"""Have a blueprint's files on this manager: from its own tree, or from another manager's.
+
+Replication brings them by itself, but seconds later; workflows do not wait for it.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from manager.errors import NotFound, Unavailable
+from manager.files.entries import Limits
+from manager.files.peers import Peer, PeerFiles, PeerSilent, chunks
+from manager.files.tree import FILE_MODE, FORMATS, FileTree
+from manager.files.unpack import unpack
+from manager.files.write import draft, publish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetcher:
+    """Gets files for one caller, whose `credentials` the other managers ask for."""
+
+    tree: FileTree
+    files: PeerFiles
+    peers: tuple[Peer, ...]
+    credentials: Mapping[str, str]
+    unsettled: frozenset[str] = frozenset()
+
+    def archive(self, tenant: str, blueprint_id: str) -> Path:
+        """Return a blueprint's archive on this manager; raises NotFound when no manager has it.
+
+        Raises Unavailable when a manager that may have it is away.
+        """
+        if found := self.tree.archive(tenant, blueprint_id):
+            return found
+        folder = self.tree.archives(tenant, blueprint_id)
+        for target in (folder / f"{blueprint_id}.{name}" for name in FORMATS):
+            if self._fetch(target):
+                return target
+        raise NotFound(f"The archive of blueprint {blueprint_id} is on no manager")
+
+    def blueprint(self, tenant: str, blueprint_id: str, *, limits: Limits | None = None) -> Path:
+        """Return a blueprint's folder on this manager, unpacked here when it is absent."""
+        folder = self.tree.blueprint(tenant, blueprint_id)
+        if folder.is_dir():
+            return folder
+        archive = self.archive(tenant, blueprint_id)
+        return unpack(archive, folder, incoming=self.tree.incoming, limits=limits)
+
+    def _fetch(self, target: Path) -> bool:
+        path = quote(self.tree.relative(target))
+        peer = self.files.find(path, self.peers, self.credentials, self.unsettled)
+        if peer is None:
+            return False
+        with self.files.get(path, peer, self.credentials) as reply:
+            if not reply.ok:
+                raise PeerSilent(f"{peer.hostname} answers {reply.status_code}")
+            length = int(reply.headers.get("Content-Length", -1))
+            self._store(chunks(reply), length, target)
+        return True
+
+    def _store(self, content: Iterable[bytes], length: int, target: Path) -> None:
+        with draft(self.tree.incoming) as path:
+            with path.open("xb") as file:
+                for chunk in content:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            path.chmod(FILE_MODE)
+            if length not in (-1, path.stat().st_size):
+                raise Unavailable(f"{target.name} arrived in part only")
+            publish(path, target)

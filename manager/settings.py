@@ -28,6 +28,7 @@ class ManagerSettings:
     public_ip: str
     ca_path: Path
     networks: dict[str, str] = field(default_factory=dict)
+    internal_rest_port: int = 53333
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,15 @@ class PathSettings:
     resources: Path = Path("/opt/manager/resources")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettings:
+    """How large uploads may be, and what may come out of an archive."""
+
+    max_upload_mb: int = 10_240
+    max_unpacked_mb: int = 8_192
+    max_archive_entries: int = 50_000
+
+
 def default_services() -> dict[str, str]:
     """Return the services of a manager that `/status` shows: display name and systemd unit."""
     return {
@@ -127,6 +137,7 @@ class Settings:
     rest: RestSettings = RestSettings()
     file_sync: FileSyncSettings = FileSyncSettings()
     paths: PathSettings = PathSettings()
+    files: FileSettings = FileSettings()
     services: dict[str, str] = field(default_factory=default_services)
 
 

@@ -28,17 +28,30 @@ class Fetcher:
     unsettled: frozenset[str] = frozenset()
 
     def archive(self, tenant: str, blueprint_id: str) -> Path:
-        """Return a blueprint's archive on this manager; raises NotFound when no manager has it.
-
-        Raises Unavailable when a manager that may have it is away.
-        """
+        """Return a blueprint's archive on this manager; raises as `locate_archive` does."""
         if found := self.tree.archive(tenant, blueprint_id):
             return found
+        path, peer = self.locate_archive(tenant, blueprint_id)
+        self._fetch(path, peer)
+        return path
+
+    def locate_archive(self, tenant: str, blueprint_id: str) -> tuple[Path, Peer]:
+        """Return where a blueprint's archive belongs, and another manager that has it.
+
+        Raises NotFound when none has it, Unavailable when one that may have it is away.
+        """
         folder = self.tree.archives(tenant, blueprint_id)
-        for target in (folder / f"{blueprint_id}.{name}" for name in FORMATS):
-            if self._fetch(target):
-                return target
+        for path in (folder / f"{blueprint_id}.{name}" for name in FORMATS):
+            peer = self.files.find(
+                self.url_path(path), self.peers, self.credentials, self.unsettled
+            )
+            if peer is not None:
+                return path, peer
         raise NotFound(f"The archive of blueprint {blueprint_id} is on no manager")
+
+    def url_path(self, path: Path) -> str:
+        """Return a path of the tree as URLs below /resources have it."""
+        return quote(self.tree.relative(path))
 
     def blueprint(self, tenant: str, blueprint_id: str, *, limits: Limits | None = None) -> Path:
         """Return a blueprint's folder on this manager, unpacked here when it is absent."""
@@ -48,17 +61,12 @@ class Fetcher:
         archive = self.archive(tenant, blueprint_id)
         return unpack(archive, folder, incoming=self.tree.incoming, limits=limits)
 
-    def _fetch(self, target: Path) -> bool:
-        path = quote(self.tree.relative(target))
-        peer = self.files.find(path, self.peers, self.credentials, self.unsettled)
-        if peer is None:
-            return False
-        with self.files.get(path, peer, self.credentials) as reply:
+    def _fetch(self, target: Path, peer: Peer) -> None:
+        with self.files.open(self.url_path(target), peer, self.credentials) as reply:
             if not reply.ok:
                 raise PeerSilent(f"{peer.hostname} answers {reply.status_code}")
             length = int(reply.headers.get("Content-Length", -1))
             self._store(chunks(reply), length, target)
-        return True
 
     def _store(self, content: Iterable[bytes], length: int, target: Path) -> None:
         with draft(self.tree.incoming) as path:

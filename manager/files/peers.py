@@ -4,8 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import requests
@@ -65,13 +65,12 @@ class PeerFiles:
             raise Unavailable(f"/resources/{path} may be on a manager that is away: {silent}")
         return None
 
-    @contextmanager
-    def get(
-        self, path: str, peer: Peer, credentials: Mapping[str, str]
-    ) -> Iterator[requests.Response]:
-        """Give a peer's answer to a GET of `path`, which may have a query; raises PeerSilent."""
-        with self._request("GET", peer, path, credentials) as reply:
-            yield reply
+    def open(self, path: str, peer: Peer, credentials: Mapping[str, str]) -> requests.Response:
+        """Return a peer's answer to a GET of `path`, which may have a query, to be closed.
+
+        Raises PeerSilent.
+        """
+        return self._request("GET", peer, path, credentials)
 
     def delete(self, path: str, peer: Peer, credentials: Mapping[str, str]) -> bool:
         """Delete a file on a peer and tell whether there was one; raises PeerSilent."""
@@ -124,3 +123,9 @@ def forwarded(credentials: Mapping[str, str]) -> dict[str, str]:
 def chunks(reply: requests.Response) -> Iterator[bytes]:
     """Yield a reply's content as it comes."""
     yield from reply.iter_content(_CHUNK)
+
+
+@cache
+def peer_files(ca_path: Path, port: int) -> PeerFiles:
+    """Return this process's access to the other managers' files."""
+    return PeerFiles(ca_path, port)

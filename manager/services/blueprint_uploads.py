@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from manager.errors import BadParameters, Conflict
+from manager.errors import BadParameters, Conflict, IllegalAction
 from manager.files.names import file_name_of
 from manager.files.tree import FileTree
 from manager.files.unpack import archive_format
@@ -85,6 +85,19 @@ def store_archive(
     note_write(session, settings.manager.hostname, tree.relative(folder))
 
 
+def replace_archive(
+    session: Session, settings: Settings, caller: Caller, blueprint: Blueprint, upload: Upload
+) -> None:
+    """Store the archive of a blueprint that is being uploaded; raises IllegalAction afterwards."""
+    if blueprint.state not in (State.PENDING, State.UPLOADING):
+        raise IllegalAction(
+            f"The archive of blueprint {blueprint.id} cannot be set: its state is {blueprint.state}"
+        )
+    if not upload.size:
+        raise BadParameters("The request has no archive")
+    store_archive(session, settings, caller, blueprint, upload)
+
+
 def _insert(session: Session, caller: Caller, new: NewBlueprint) -> Blueprint:
     tenant_id = caller.require_tenant()
     _make_room(session, caller, new)
@@ -151,7 +164,7 @@ def _start_parsing(
             "validate_only": new.is_validation,
             "labels": as_items(new.labels),
         },
-        visibility=new.visibility,
         options=StartOptions(allow_overlap=True),
     )
+    execution.visibility = new.visibility
     blueprint.upload_execution_key = execution.key

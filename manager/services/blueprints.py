@@ -73,9 +73,11 @@ def update_blueprint(
         blueprint.visibility = checked_visibility(caller, changes["visibility"])
     labels = None if changes.get("labels") is None else parsed_labels(changes["labels"])
     if changes.get("state"):
-        _set_state(session, caller, settings, blueprint, changes, labels)
+        _set_state(blueprint, changes, has_labels=labels is not None)
+        _follow_state(session, caller, settings, blueprint, labels or [])
     elif labels is not None:
-        _change_labels(session, caller, blueprint, labels)
+        _require_uploaded(blueprint)
+        set_labels(session, caller.user_id, blueprint, labels)
     blueprint.updated_at = datetime.now(UTC)
 
 
@@ -115,20 +117,13 @@ def set_labels(
         session.execute(insert(BlueprintLabel), rows)
 
 
-def _set_state(
-    session: Session,
-    caller: Caller,
-    settings: Settings,
-    blueprint: Blueprint,
-    changes: Mapping[str, Any],
-    labels: list[Label] | None,
-) -> None:
+def _set_state(blueprint: Blueprint, changes: Mapping[str, Any], *, has_labels: bool) -> None:
     state = changes["state"]
     if state not in State.STATES:
         raise BadParameters(
             f"Invalid state: `{state}`. Valid blueprint state values are: {State.STATES}"
         )
-    if state != State.UPLOADED and labels is not None:
+    if state != State.UPLOADED and has_labels:
         raise Conflict(
             "Blueprint labels can be created only if the provided blueprint state is"
             f" {State.UPLOADED}"
@@ -136,20 +131,17 @@ def _set_state(
     blueprint.state = state
     blueprint.error = _text("error", changes.get("error"))
     blueprint.error_traceback = _text("error_traceback", changes.get("error_traceback"))
-    if state == State.UPLOADED:
-        _publish(session, caller, settings, blueprint, labels or [])
-    elif state in State.FAILED_STATES:
-        remove_archive(session, settings, caller.tenant or "", blueprint.id)
 
 
-def _publish(
-    session: Session,
-    caller: Caller,
-    settings: Settings,
-    blueprint: Blueprint,
-    labels: list[Label],
+def _follow_state(
+    session: Session, caller: Caller, settings: Settings, blueprint: Blueprint, labels: list[Label]
 ) -> None:
+    """Publish the files of a blueprint that is uploaded; drop the archive of one that failed."""
     tenant = caller.tenant or ""
+    if blueprint.state in State.FAILED_STATES:
+        remove_archive(session, settings, tenant, blueprint.id)
+    if blueprint.state != State.UPLOADED:
+        return
     archive = FileTree(settings.paths.resources).archive(tenant, blueprint.id)
     if archive is None:
         raise IllegalAction(f"Blueprint {blueprint.id} has no archive on this manager")
@@ -158,14 +150,11 @@ def _publish(
     set_labels(session, caller.user_id, blueprint, [*declared, *labels])
 
 
-def _change_labels(
-    session: Session, caller: Caller, blueprint: Blueprint, labels: list[Label]
-) -> None:
+def _require_uploaded(blueprint: Blueprint) -> None:
     if blueprint.state != State.UPLOADED:
         raise Conflict(
             "Blueprint labels can only be updated if the blueprint was uploaded successfully"
         )
-    set_labels(session, caller.user_id, blueprint, labels)
 
 
 def _importer(session: Session, blueprint: Blueprint) -> str | None:

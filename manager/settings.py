@@ -117,11 +117,26 @@ class FileSettings:
     max_archive_entries: int = 50_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The management worker: how many workflows and operations it runs at once, each in a process.
+
+    Plugins and temporary files are below `home`. At its stop, operations that run have
+    `stop_timeout_s` to end; what has not ended then runs again elsewhere.
+    """
+
+    home: Path = Path("/opt/manager/work")
+    workflows: int = 20
+    operations: int = 20
+    stop_timeout_s: int = 10
+
+
 def default_services() -> dict[str, str]:
     """Return the services of a manager that `/status` shows: display name and systemd unit."""
     return {
         "Webserver": "nginx.service",
         "Manager Rest-Service": "cloudify-restservice.service",
+        "Management Worker": "cloudify-mgmtworker.service",
         "File Sync Service": SYNC_UNIT,
     }
 
@@ -138,6 +153,7 @@ class Settings:
     file_sync: FileSyncSettings = FileSyncSettings()
     paths: PathSettings = PathSettings()
     files: FileSettings = FileSettings()
+    worker: WorkerSettings = WorkerSettings()
     services: dict[str, str] = field(default_factory=default_services)
 
 

@@ -13,11 +13,10 @@ from manager.files.tree import MAX_ID_BYTES
 from manager.files.upload import Upload
 from manager.rest.arguments import flag, moment
 from manager.services.authentication import Caller
-from manager.services.blueprint_uploads import NewBlueprint, main_file_name
-from manager.services.labels import parsed_labels
+from manager.services.blueprint_labels import given_labels
+from manager.services.blueprint_uploads import NewBlueprint, checked_visibility, main_file_name
 from manager.services.resources import check_id
-from manager.services.visibility import checked_visibility
-from manager.storage.models import PRIVATE, User
+from manager.storage.models import PRIVATE, TENANT_WIDE, User
 
 Parameters = dict[str, Any]
 
@@ -61,7 +60,7 @@ def new_blueprint(
         main_file_name=main_file_name(_text(parameters, "application_file_name")),
         visibility=_visibility(caller, parameters),
         url=_text(parameters, "blueprint_archive_url"),
-        labels=tuple(parsed_labels(_list(parameters.get("labels")))),
+        labels=tuple(given_labels(_list(parameters.get("labels")))),
         requirements=_requirements(parameters.get("requirements")),
         is_validation=is_validation,
         must_parse=not flag(parameters.get("skip_execution", False)),
@@ -87,7 +86,7 @@ def _restored(session: Session, caller: Caller, parameters: Parameters) -> Param
 def _visibility(caller: Caller, parameters: Parameters) -> str:
     if flag(parameters.get("private_resource", False)):
         return PRIVATE
-    return checked_visibility(caller, parameters.get("visibility") or None)
+    return checked_visibility(caller, parameters.get("visibility") or TENANT_WIDE)
 
 
 def _text(parameters: Parameters, name: str) -> str | None:

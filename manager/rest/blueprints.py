@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from manager.errors import IllegalAction
@@ -14,11 +14,15 @@ from manager.rest.blueprint_request import new_blueprint, upload_parameters, wan
 from manager.rest.blueprint_wait import wait_until_uploaded
 from manager.rest.context import caller, services, session
 from manager.rest.envelope import Body, json_object
-from manager.rest.sending import send_local, send_remote
+from manager.rest.sending import caller_headers, send_local, send_remote
 from manager.rest.uploads import takes_upload
 from manager.rest.views import listing_of, one_of
 from manager.services.blueprint_files import fetcher, set_icon, tenant_of
-from manager.services.blueprint_uploads import create_blueprint, replace_archive
+from manager.services.blueprint_uploads import (
+    checked_visibility,
+    create_blueprint,
+    replace_archive,
+)
 from manager.services.blueprints import delete_blueprint, finish_validation, update_blueprint
 from manager.services.resources import find, find_to_change
 from manager.services.visibility import widen
@@ -101,9 +105,8 @@ def get_archive(blueprint_id: str) -> Response:
     tenant = tenant_of(session(), row)
     if path := tree.archive(tenant, blueprint_id):
         return send_local(path, path.name)
-    source = fetcher(
-        session(), services().settings, tree.archives(tenant, blueprint_id), request.headers
-    )
+    folder = tree.archives(tenant, blueprint_id)
+    source = fetcher(session(), services().settings, folder, caller_headers())
     path, peer = source.locate_archive(tenant, blueprint_id)
     return send_remote(source.files, peer, source.url_path(path), path.name)
 
@@ -122,7 +125,8 @@ def put_archive(upload: Upload, blueprint_id: str) -> Body:
 def set_visibility(blueprint_id: str) -> Body:
     """Let more people see a blueprint."""
     row = find_to_change(session(), caller(), BlueprintRow, blueprint_id)
-    widen(session(), caller(), row, json_object().get("visibility"))
+    visibility = checked_visibility(caller(), json_object().get("visibility"))
+    widen(session(), row, visibility)
     session().flush()
     return one_of(BLUEPRINTS, blueprint_id)
 

@@ -13,7 +13,7 @@ from manager.rest.arguments import flag_argument
 from manager.rest.auth import request_credentials
 from manager.rest.context import services, session
 from manager.rest.folders import send_archive, send_listing
-from manager.rest.sending import send_local, send_remote
+from manager.rest.sending import caller_headers, send_local, send_remote
 from manager.rest.uploads import request_upload
 from manager.services.file_access import Place, authorize_place, place_of
 from manager.services.folder_changes import delete_file, store_file
@@ -51,11 +51,11 @@ def get_auth() -> ResponseReturnValue:
 @blueprint.route("/file-server-proxy/<path:path>", methods=_METHODS)
 def proxy(path: str = "") -> ResponseReturnValue:
     """Do what the same request below /resources does."""
-    _, _, below = _raw_path().partition("/file-server-proxy")
-    place = (
-        place_of(below.removeprefix("/").removeprefix("resources/")) if below.strip("/") else None
-    )
-    return _serve(place or _original_place() or _nowhere())
+    below = _raw_path().partition("/file-server-proxy")[2].removeprefix("/")
+    place = place_of(below.removeprefix("resources/")) if below else _original_place()
+    if place is None:
+        raise NotFound("The request names no path below /resources")
+    return _serve(place)
 
 
 def register(app: Flask) -> None:
@@ -92,7 +92,7 @@ def _get(place: Place) -> Response:
     if path.is_dir() or (place.is_owner and place.kind.is_noted):
         return send_archive(path) if flag_argument("archive") else send_listing(path)
     files = _peer_files()
-    peer = files.find(place.url_path, sources.peers, request.headers, sources.unsettled)
+    peer = files.find(place.url_path, sources.peers, caller_headers(), sources.unsettled)
     if peer is None:
         raise NotFound(f"{_PREFIX}{place.url_path} was not found")
     return send_remote(files, peer, _with_query(place))
@@ -101,7 +101,7 @@ def _get(place: Place) -> Response:
 def _from_newest(place: Place, sources: Sources) -> Response | None:
     """Return the answer of the manager that has just written, or None when it has none."""
     try:
-        peer = _peer_files().find(place.url_path, sources.peers[:1], request.headers)
+        peer = _peer_files().find(place.url_path, sources.peers[:1], caller_headers())
     except PeerSilent:
         return None
     return send_remote(_peer_files(), peer, _with_query(place)) if peer else None
@@ -122,7 +122,7 @@ def _delete(place: Place) -> ResponseReturnValue:
         found = delete_file(session(), services().settings, place)
     for peer in sources.peers:
         if peer.hostname in sources.unsettled:  # replication would bring the file back
-            found = _peer_files().delete(place.url_path, peer, request.headers) or found
+            found = _peer_files().delete(place.url_path, peer, caller_headers()) or found
     if not found:
         raise NotFound(f"{_PREFIX}{place.url_path} was not found")
     return "", 204
@@ -158,10 +158,6 @@ def _original_place() -> Place | None:
         return place_of(raw.removeprefix(_PREFIX))
     except NotFound:
         return None
-
-
-def _nowhere() -> Place:
-    raise NotFound("No path below /resources is given")
 
 
 def _raw_path() -> str:

@@ -37,7 +37,7 @@ def send_remote(
     if _nginx_asks():
         host = f"[{peer.address}]" if ":" in peer.address else peer.address
         return _redirect(f"{_PEER}/{peer.hostname}/{host}/{path}", download_name)
-    reply = files.open(path, peer, request.headers)
+    reply = files.open(path, peer, caller_headers())
     if not reply.ok:
         reply.close()
         raise NotFound(f"/resources/{path} was not found")
@@ -49,6 +49,11 @@ def send_remote(
     if download_name is not None:
         response.headers.set("Content-Disposition", "attachment", filename=download_name)
     return response
+
+
+def caller_headers() -> dict[str, str]:
+    """Return the request's headers, by which other managers know the caller too."""
+    return dict(request.headers)
 
 
 def _nginx_asks() -> bool:

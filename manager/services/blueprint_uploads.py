@@ -19,8 +19,7 @@ from manager.files.write import remove
 from manager.services.authentication import Caller
 from manager.services.executions import StartOptions, start_system_workflow
 from manager.services.folder_writes import note_write
-from manager.services.labels import as_items
-from manager.services.visibility import require_unique
+from manager.services.visibility import parse_visibility
 from manager.settings import Settings
 from manager.storage.models import GLOBAL, TENANT_WIDE, Blueprint
 
@@ -49,6 +48,14 @@ class NewBlueprint:
 def main_file_name(quoted: str | None) -> str:
     """Return the name of a blueprint's main file; raises BadParameters for one outside."""
     return file_name_of(quoted) or _MAIN_FILE
+
+
+def checked_visibility(caller: Caller, value: object) -> str:
+    """Return a visibility that the caller may give; raises BadParameters, Forbidden."""
+    visibility = parse_visibility(value)
+    if visibility == GLOBAL:
+        caller.require("create_global_resource")
+    return visibility
 
 
 def create_blueprint(
@@ -113,8 +120,6 @@ def _insert(session: Session, caller: Caller, new: NewBlueprint) -> Blueprint:
         **times,
     )
     session.add(blueprint)
-    if new.visibility == GLOBAL:
-        require_unique(session, blueprint)
     try:
         session.flush()
     except IntegrityError as error:  # another upload of the same id was quicker
@@ -130,13 +135,13 @@ def _first_state(new: NewBlueprint) -> str:
 
 def _make_room(session: Session, caller: Caller, new: NewBlueprint) -> None:
     """Delete a blueprint of the id whose upload failed; raise Conflict for any other."""
-    same = select(Blueprint).where(
-        Blueprint.id == new.id,
-        or_(Blueprint.tenant_id == caller.tenant_id, Blueprint.visibility == GLOBAL),
-    )
+    same = select(Blueprint).where(Blueprint.id == new.id)
+    if new.visibility != GLOBAL:
+        own = Blueprint.tenant_id == caller.tenant_id
+        same = same.where(or_(own, Blueprint.visibility == GLOBAL))
     for found in session.scalars(same.with_for_update()):
         if found.tenant_id != caller.tenant_id or found.state not in State.FAILED_STATES:
-            raise _taken(caller, new.id)
+            raise _taken(caller, new.id) if new.visibility != GLOBAL else _not_alone(new.id)
         session.delete(found)
     session.flush()
 
@@ -145,6 +150,13 @@ def _taken(caller: Caller, blueprint_id: str) -> Conflict:
     return Conflict(
         f"blueprint with id={blueprint_id} already exists on tenant {caller.tenant} or with"
         " global visibility"
+    )
+
+
+def _not_alone(blueprint_id: str) -> Conflict:
+    return Conflict(
+        f"Can't set or create the resource `{blueprint_id}`, its visibility can't be global because"
+        " it also exists in other tenants"
     )
 
 
@@ -162,7 +174,7 @@ def _start_parsing(
             "file_server_root": str(settings.paths.resources),
             "marketplace_api_url": _MARKETPLACE,
             "validate_only": new.is_validation,
-            "labels": as_items(new.labels),
+            "labels": [{"key": key, "value": value} for key, value in new.labels],
         },
         options=StartOptions(allow_overlap=True),
     )

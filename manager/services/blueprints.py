@@ -1,11 +1,11 @@
 """Change and delete blueprints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from cloudify.models_states import BlueprintUploadState as State
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from manager.errors import BadParameters, BlueprintInUse, Conflict, DependentExists, IllegalAction
@@ -16,10 +16,10 @@ from manager.services.blueprint_files import (
     remove_blueprint_files,
     unpack_blueprint,
 )
-from manager.services.labels import Label, labels_of_plan, parsed_labels
-from manager.services.visibility import checked_visibility
+from manager.services.blueprint_labels import Label, given_labels, labels_of_plan, set_labels
+from manager.services.blueprint_uploads import checked_visibility
 from manager.settings import Settings
-from manager.storage.models import Blueprint, BlueprintLabel, Deployment
+from manager.storage.models import Blueprint, Deployment
 
 _TEXTS = ("description", "main_file_name", "error", "error_traceback")
 
@@ -71,13 +71,13 @@ def update_blueprint(
         blueprint.requirements = _document("requirements", changes["requirements"])
     if changes.get("visibility"):
         blueprint.visibility = checked_visibility(caller, changes["visibility"])
-    labels = None if changes.get("labels") is None else parsed_labels(changes["labels"])
+    labels = None if changes.get("labels") is None else given_labels(changes["labels"])
     if changes.get("state"):
         _set_state(blueprint, changes, has_labels=labels is not None)
         _follow_state(session, caller, settings, blueprint, labels or [])
     elif labels is not None:
         _require_uploaded(blueprint)
-        set_labels(session, caller.user_id, blueprint, labels)
+        set_labels(session, blueprint, labels, caller.user_id)
     blueprint.updated_at = datetime.now(UTC)
 
 
@@ -87,34 +87,6 @@ def finish_validation(
     """Forget a blueprint that was only to be validated."""
     session.delete(blueprint)
     remove_archive(session, settings, caller.tenant or "", blueprint.id)
-
-
-def set_labels(
-    session: Session, creator_id: int, blueprint: Blueprint, labels: Iterable[Label]
-) -> None:
-    """Give a blueprint exactly these labels; those that it has keep their age and creator."""
-    wanted = list(dict.fromkeys(labels))
-    own = BlueprintLabel.blueprint_key == blueprint.key
-    query = select(BlueprintLabel.name, BlueprintLabel.value).where(own)
-    present = {(name, value) for name, value in session.execute(query)}
-    for name, value in present - set(wanted):
-        session.execute(
-            delete(BlueprintLabel).where(
-                own, BlueprintLabel.name == name, BlueprintLabel.value == value
-            )
-        )
-    rows = [
-        {
-            "blueprint_key": blueprint.key,
-            "name": name,
-            "value": value,
-            "creator_id": creator_id,
-        }
-        for name, value in wanted
-        if (name, value) not in present
-    ]
-    if rows:
-        session.execute(insert(BlueprintLabel), rows)
 
 
 def _set_state(blueprint: Blueprint, changes: Mapping[str, Any], *, has_labels: bool) -> None:
@@ -146,8 +118,8 @@ def _follow_state(
     if archive is None:
         raise IllegalAction(f"Blueprint {blueprint.id} has no archive on this manager")
     unpack_blueprint(session, settings, tenant, archive)
-    declared = labels_of_plan((blueprint.plan or {}).get("blueprint_labels") or {})
-    set_labels(session, caller.user_id, blueprint, [*declared, *labels])
+    declared = labels_of_plan(blueprint.plan)
+    set_labels(session, blueprint, [*declared, *labels], caller.user_id)
 
 
 def _require_uploaded(blueprint: Blueprint) -> None:

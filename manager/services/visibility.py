@@ -1,52 +1,66 @@
-"""Change who may see a resource: only ever to more people."""
+"""Who may see a resource: what visibilities are allowed and how they change."""
+
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from manager.errors import BadParameters, Conflict, IllegalAction
-from manager.services.authentication import Caller
-from manager.storage.models import GLOBAL, TENANT_WIDE, VISIBILITIES, Resource
+from manager.errors import BadParameters, Conflict, RequestError
+from manager.storage.models import GLOBAL, VISIBILITIES, Resource
+
+R = TypeVar("R", bound=Resource)
 
 
-def checked_visibility(caller: Caller, value: object) -> str:
-    """Return `value` as a new resource's visibility; null is the tenant's.
+class IllegalVisibility(RequestError):
+    """The visibility cannot be had: it would be narrower than now, or wider than allowed."""
 
-    Raises BadParameters for an unknown one, Forbidden when the caller may not make it global.
-    """
-    if value is None:
-        return TENANT_WIDE
+    status = 400
+    code = "illegal_action_error"
+
+
+def parse_visibility(value: object) -> str:
+    """Return a visibility; raises BadParameters for anything else."""
     if value not in VISIBILITIES:
         raise BadParameters(
             f"Invalid visibility: `{value}`. Valid visibility's values are: {list(VISIBILITIES)}"
         )
-    if value == GLOBAL:
-        caller.require("create_global_resource")
     return str(value)
 
 
-def widen(session: Session, caller: Caller, resource: Resource, value: object) -> None:
-    """Set a resource's visibility; raises IllegalAction when it is wider already."""
-    if value not in (TENANT_WIDE, GLOBAL):
-        raise BadParameters(
-            f"Invalid visibility: `{value}`. Valid visibility's values are: {[TENANT_WIDE, GLOBAL]}"
-        )
-    visibility = checked_visibility(caller, value)
-    if VISIBILITIES.index(visibility) <= VISIBILITIES.index(resource.visibility):
-        raise IllegalAction(
-            f"Can't set the visibility of `{resource.id}` to {visibility} because it already has"
-            " wider visibility"
-        )
-    if visibility == GLOBAL:
-        require_unique(session, resource)
-    resource.visibility = visibility
+def is_wider(visibility: str, other: str) -> bool:
+    """Tell whether more users see what has `visibility` than what has `other`."""
+    return VISIBILITIES.index(visibility) > VISIBILITIES.index(other)
 
 
-def require_unique(session: Session, resource: Resource) -> None:
-    """Raise Conflict when another tenant has a resource of the same id: a global one is alone."""
-    model = type(resource)
-    others = select(model.key).where(model.id == resource.id, model.tenant_id != resource.tenant_id)
-    if session.scalar(select(others.exists())):
+def check_is_free(session: Session, model: type[R], tenant_id: int, resource_id: str) -> None:
+    """Raise Conflict when the tenant has the id, or a global resource of another tenant has it."""
+    taken = select(model.key).where(
+        model.id == resource_id, (model.tenant_id == tenant_id) | (model.visibility == GLOBAL)
+    )
+    if session.scalar(taken.limit(1)) is not None:
+        kind = model.__name__.lower()
         raise Conflict(
-            f"Can't set or create the resource `{resource.id}`, its visibility can't be global"
-            " because it also exists in other tenants"
+            f"{kind} with id={resource_id} already exists on this tenant or with global visibility"
         )
+
+
+def widen(session: Session, resource: R, visibility: str) -> None:
+    """Give a resource a wider visibility.
+
+    Raises IllegalVisibility when it is narrower than the present one, Conflict when it becomes
+    global while another tenant has one of the same id.
+    """
+    if is_wider(resource.visibility, visibility):
+        raise IllegalVisibility(
+            f"Can't set the visibility of `{resource.id}` to {visibility} because it already has "
+            "wider visibility"
+        )
+    model = type(resource)
+    if visibility == GLOBAL and resource.visibility != GLOBAL:
+        others = select(model.key).where(model.id == resource.id, model.key != resource.key)
+        if session.scalar(others.limit(1)) is not None:
+            raise Conflict(
+                f"Can't set the visibility of `{resource.id}` to global because it also exists in "
+                "other tenants"
+            )
+    resource.visibility = visibility

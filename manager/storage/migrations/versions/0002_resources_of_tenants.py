@@ -34,6 +34,18 @@ _TO_EXECUTIONS = (
     ("deployments", "latest_execution_key"),
 )
 
+# Who waits for the end of an execution is told by the database, whichever manager ends it.
+_TELL_OF_ENDS = """
+CREATE FUNCTION tell_of_execution_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('execution_ended', NEW.key::text);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER execution_ended AFTER UPDATE OF status ON executions FOR EACH ROW
+WHEN (NEW.status IN ('terminated', 'failed', 'cancelled') AND OLD.status <> NEW.status)
+EXECUTE FUNCTION tell_of_execution_end();
+"""
+
 
 def upgrade() -> None:
     """Create them."""
@@ -288,6 +300,15 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("workflows", JSONB(none_as_null=True), nullable=True),
+        *(
+            sa.Column(
+                f"{name}_hash",
+                sa.Text(),
+                sa.Computed(f"md5({name}::text)", persisted=True),
+                nullable=True,
+            )
+            for name in ("workflows", "policy_types", "policy_triggers")
+        ),
         sa.Column(
             "resource_tags",
             JSONB(none_as_null=True),
@@ -892,6 +913,7 @@ def upgrade() -> None:
         op.create_foreign_key(
             f"fk_{table}_{column}", table, "executions", [column], ["key"], ondelete="SET NULL"
         )
+    op.execute(_TELL_OF_ENDS)
 
 
 def downgrade() -> None:
@@ -900,3 +922,4 @@ def downgrade() -> None:
         op.drop_constraint(f"fk_{table}_{column}", table)
     for table in reversed(_TABLES):
         op.drop_table(table)
+    op.execute("DROP FUNCTION tell_of_execution_end")

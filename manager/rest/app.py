@@ -4,10 +4,12 @@ from flask import Blueprint, Flask, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from manager.rest import (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
+    file_server,
     identity,
     license,
     maintenance,
@@ -32,10 +34,12 @@ from manager.settings import Settings
 from manager.storage.database import Database
 
 _RESOURCES = (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
+    file_server,
     identity,
     license,
     maintenance,
@@ -71,6 +75,7 @@ def create_app(settings: Settings) -> Flask:
     install_handlers(app)
     app.register_blueprint(_api())
     app.add_url_rule("/api/version", view_func=version.get_version)
+    file_server.register(app)
     app.before_request(_note_api_version)
     # gunicorn listens on loopback, where only nginx is; it sets each header once.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

@@ -5,12 +5,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from manager.broker.publish import ConfirmedPublisher, Publisher
 from manager.rest import (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
     events,
     executions,
+    file_server,
     identity,
     license,
     maintenance,
@@ -19,6 +21,7 @@ from manager.rest import (
     operations,
     permissions,
     provider_context,
+    secrets,
     status,
     tasks_graphs,
     tenants,
@@ -37,12 +40,14 @@ from manager.settings import Settings
 from manager.storage.database import Database
 
 _RESOURCES = (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
     events,
     executions,
+    file_server,
     identity,
     license,
     maintenance,
@@ -51,6 +56,7 @@ _RESOURCES = (
     operations,
     permissions,
     provider_context,
+    secrets,
     status,
     tasks_graphs,
     tenants,
@@ -82,6 +88,7 @@ def create_app(settings: Settings, *, publisher: Publisher | None = None) -> Fla
     install_handlers(app)
     app.register_blueprint(_api())
     app.add_url_rule("/api/version", view_func=version.get_version)
+    file_server.register(app)
     app.before_request(_note_api_version)
     # gunicorn listens on loopback, where only nginx is; it sets each header once.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

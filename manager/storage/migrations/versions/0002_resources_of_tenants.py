@@ -26,6 +26,7 @@ _TABLES = (
     "node_instances",
     "tasks_graphs",
     "operations",
+    "folder_writes",
 )
 _TO_EXECUTIONS = (
     ("blueprints", "upload_execution_key"),
@@ -48,6 +49,18 @@ EXECUTE FUNCTION tell_of_execution_end();
 
 def upgrade() -> None:
     """Create them."""
+    op.create_table(
+        "folder_writes",
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("hostname", sa.Text(), nullable=False),
+        sa.Column(
+            "written_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("folder", "hostname", name="pk_folder_writes"),
+    )
     op.create_table(
         "blueprints",
         sa.Column(
@@ -112,6 +125,7 @@ def upgrade() -> None:
             JSONB(none_as_null=True),
             nullable=True,
         ),
+        sa.Column("yaml_names", JSONB(none_as_null=True), nullable=True),
         sa.Column("wheels", JSONB(none_as_null=True), nullable=True),
         sa.Column(
             "excluded_wheels",

@@ -18,7 +18,9 @@ class ExecutionEnd:
     error: str | None
 
 
-def wait_for_end(database: Database, execution_key: int, *, timeout_s: float) -> ExecutionEnd | None:
+def wait_for_end(
+    database: Database, execution_key: int, *, timeout_s: float
+) -> ExecutionEnd | None:
     """Return how an execution ended, or None when it has not in time, or is no more."""
     query = select(Execution.status, Execution.error).where(Execution.key == execution_key)
 

@@ -58,8 +58,8 @@ def find_to_change(
 def check_id(name: str, value: object, *, letter_first: bool = True) -> str:
     """Return `value` as the id of a new resource; `name` is the argument in messages.
 
-    Raises BadParameters unless it begins with a letter, if wanted, and has letters, digits, "-", "_"
-    and "." only, 256 at most: ids become names of directories and parts of URLs.
+    Raises BadParameters unless it begins with a letter, if wanted, and has letters, digits, "-",
+    "_" and "." only, 256 at most: ids become names of directories and parts of URLs.
     """
     if not isinstance(value, str) or not value:
         raise BadParameters(f"The `{name}` argument is empty")

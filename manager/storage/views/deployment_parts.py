@@ -14,9 +14,9 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Text, any_, cast, func, l
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 from manager.storage.document_cache import DocumentCache
 from manager.storage.models import Deployment, DeploymentLabel, Node, NodeInstance, User
+from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 
 _CACHE_BYTES = 16 * 1024 * 1024
 _documents: DocumentCache[orjson.Fragment] = DocumentCache(_CACHE_BYTES)
@@ -28,7 +28,8 @@ Keys = Sequence[int]
 
 def among(column: Any, keys: Keys) -> ColumnElement[bool]:
     """Return the condition that a key is one of `keys`, which travel as one parameter."""
-    return column == any_(literal(list(keys), ARRAY(BigInteger)))
+    condition: ColumnElement[bool] = column == any_(literal(list(keys), ARRAY(BigInteger)))
+    return condition
 
 
 def deployment_labels(session: Session, keys: Keys) -> Mapping[int, list[dict[str, Any]]]:
@@ -104,7 +105,7 @@ def _facts(session: Session, keys: Keys) -> dict[int, tuple[frozenset[str], froz
     return {key: (states[key], types[key]) for key in keys}
 
 
-def _sets(rows: Sequence[Row[Any]]) -> defaultdict[int, frozenset[str]]:
+def _sets(rows: Sequence[Row[int, str]]) -> defaultdict[int, frozenset[str]]:
     found: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
     for key, value in rows:
         found[key] |= {value}
@@ -113,7 +114,7 @@ def _sets(rows: Sequence[Row[Any]]) -> defaultdict[int, frozenset[str]]:
 
 def _hashes(session: Session, column: Any, keys: Keys) -> dict[int, str]:
     query = select(Deployment.key, column).where(among(Deployment.key, keys), column.is_not(None))
-    return {key: digest for key, digest in session.execute(query)}
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _known(

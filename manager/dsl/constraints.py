@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Protocol
 
-from dsl_parser.constants import OBJECT_BASED_TYPES
-from dsl_parser.constraints import extract_constraints, validate_input_value
-from dsl_parser.exceptions import ConstraintException, DSLParsingException
+_PLAIN = frozenset({None, "string", "integer", "float", "boolean", "dict", "textarea", "regex"})
 
 
 class EntityLookup(Protocol):
@@ -27,11 +25,24 @@ def constraint_problem(
 ) -> str | None:
     """Return why `value` is not allowed by its declaration, or None when it is."""
     kind, item_kind = declaration.get("type"), declaration.get("item_type")
+    is_free = kind in _PLAIN or (kind == "list" and item_kind is None)
+    if is_free and not declaration.get("constraints"):
+        return None
+    return _parser_problem(name, declaration, value, lookup)
+
+
+def _parser_problem(
+    name: str, declaration: Mapping[str, Any], value: Any, lookup: EntityLookup | None
+) -> str | None:
+    # The parser brings most of cloudify-common with it: tens of megabytes that a process of the
+    # REST service does not need before it meets such a declaration.
+    from dsl_parser.constraints import extract_constraints, validate_input_value
+    from dsl_parser.exceptions import ConstraintException, DSLParsingException
+
+    kind, item_kind = declaration.get("type"), declaration.get("item_type")
     try:
         # the parser takes the error messages out of what it is given
         constraints = extract_constraints(deepcopy(dict(declaration)))
-        if not constraints and kind not in OBJECT_BASED_TYPES and item_kind is None:
-            return None
         validate_input_value(name, constraints, value, kind, item_kind, lookup)
     except (ConstraintException, DSLParsingException) as error:
         return str(error)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from manager.services.execution_errors import NonexistentWorkflow
 from manager.storage.models import (
@@ -32,8 +32,6 @@ SYSTEM_TASKS: Mapping[str, str] = {
     "create_log_bundle": "cloudify_system_workflows.log_bundle.create",
 }
 
-_DEPLOYER = aliased(User)
-
 
 def workflow_of(deployment: Deployment | None, workflow_id: str) -> Mapping[str, Any]:
     """Return a deployment's workflow, or the manager's own of that name, as plans have them.
@@ -56,9 +54,9 @@ def workflow_of(deployment: Deployment | None, workflow_id: str) -> Mapping[str,
 def workflow_context(session: Session, execution: Execution, token: str) -> dict[str, Any]:
     """Return the context of a workflow that is about to start."""
     creator, tenant = session.execute(
-        select(User.username, Tenant.name).where(
-            User.id == execution.creator_id, Tenant.id == execution.tenant_id
-        )
+        select(User.username, Tenant.name)
+        .join(Tenant, Tenant.id == execution.tenant_id)
+        .where(User.id == execution.creator_id)
     ).one()
     deployment = None
     if execution.deployment_key is not None:
@@ -97,9 +95,9 @@ def rest_hosts(session: Session) -> list[str]:
 
 def _deployment_context(session: Session, deployment: Deployment) -> dict[str, Any]:
     row = session.execute(
-        select(Blueprint.id, _DEPLOYER.username).where(
-            Blueprint.key == deployment.blueprint_key, _DEPLOYER.id == deployment.creator_id
-        )
+        select(Blueprint.id, User.username)
+        .join(User, User.id == deployment.creator_id)
+        .where(Blueprint.key == deployment.blueprint_key)
     ).one()
     return {
         "deployment_id": deployment.id,

@@ -49,11 +49,16 @@ def test_a_message_is_published_after_the_commit(database, publisher):
 
 
 def test_a_transaction_that_fails_publishes_nothing(database, publisher):
-    with pytest.raises(ZeroDivisionError), database.session() as session:
-        start_install(session)
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _start_and_fail(database)
 
     assert publisher.taken == []
+
+
+def _start_and_fail(database):
+    with database.session() as session:
+        start_install(session)
+        raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("sample", [json.loads(line) for line in SHAPES.read_text().splitlines()])

@@ -8,8 +8,11 @@ from manager.rest import (
     cluster_status,
     config,
     db_nodes,
+    dependencies,
+    deployment_modifications,
     deployments,
     evaluate_functions,
+    labels,
     license_check,
     maintenance,
     managers,
@@ -17,11 +20,14 @@ from manager.rest import (
     nodes,
     ok,
     provider_context,
+    sites,
     status,
+    summary,
     tenants,
     tokens,
     user,
     version,
+    workflows,
 )
 from manager.rest.context import EXTENSION, Services
 from manager.rest.errors import install_handlers
@@ -36,8 +42,11 @@ _RESOURCES = (
     cluster_status,
     config,
     db_nodes,
+    dependencies,
+    deployment_modifications,
     deployments,
     evaluate_functions,
+    labels,
     license_check,
     maintenance,
     managers,
@@ -45,11 +54,14 @@ _RESOURCES = (
     nodes,
     ok,
     provider_context,
+    sites,
     status,
+    summary,
     tenants,
     tokens,
     user,
     version,
+    workflows,
 )
 _VERSIONS = ("v1", "v2", "v2.1", "v3", "v3.1")
 _MAX_JSON_BYTES = 4 * 1024 * 1024

@@ -101,6 +101,14 @@ def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
+def _work(settings: Settings, _options: argparse.Namespace) -> int:
+    # Its parts cost every other command tens of megabytes and a third of a second.
+    from manager.worker.service import serve as work
+
+    work(settings)
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "migrate": _migrate,
     "bootstrap": _bootstrap,
@@ -110,6 +118,7 @@ _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "update-encryption-key": _update_encryption_key,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
+    "worker": _work,
 }
 
 
@@ -137,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")
+    commands.add_parser("worker", help="run workflows and operations")
     return parser
 
 

@@ -9,7 +9,10 @@ ManagerError
     ├── Unauthorized (401)     unauthorized_error
     ├── Forbidden (403)        forbidden_error
     ├── NotFound (404)         not_found_error
+    ├── MissingPremium (404)   missing_premium_package_error
+    ├── NoOutsideService (400) unknown_action_error
     ├── Conflict (409)         conflict_error
+    ├── IllegalAction (400)    illegal_action_error
     └── Unavailable (503)      service_unavailable_error
 """
 
@@ -100,11 +103,38 @@ class NotFound(RequestError):
         return cls(f"Requested `{kind}` with ID `{resource_id}` was not found")
 
 
+class MissingPremium(RequestError):
+    """The community edition has no such feature."""
+
+    status = 404
+    code = "missing_premium_package_error"
+
+    def __init__(self) -> None:
+        super().__init__("This feature does not exist in the community edition")
+
+
+class NoOutsideService(RequestError):
+    """The manager would have to tell a service outside the cluster, which it never does."""
+
+    status = 400
+    code = "unknown_action_error"
+
+    def __init__(self) -> None:
+        super().__init__("This manager registers with nobody and needs no registration")
+
+
 class Conflict(RequestError):
     """The thing exists already, or changed meanwhile."""
 
     status = 409
     code = "conflict_error"
+
+
+class IllegalAction(RequestError):
+    """The thing is in a state, or of a kind, that does not admit this."""
+
+    status = 400
+    code = "illegal_action_error"
 
 
 class Unavailable(RequestError):

@@ -180,6 +180,9 @@ def _number_problems(settings: Settings) -> Iterator[SettingsProblem]:
         "file_sync.api_port": (settings.file_sync.api_port, 1),
         "file_sync.port": (settings.file_sync.port, 1),
         "file_sync.interval_s": (settings.file_sync.interval_s, 1),
+        "worker.workflows": (settings.worker.workflows, 1),
+        "worker.operations": (settings.worker.operations, 1),
+        "worker.stop_timeout_s": (settings.worker.stop_timeout_s, 0),
     }
     for where, (value, minimum) in lowest.items():
         maximum = 65535 if where.endswith("port") else value

@@ -142,6 +142,11 @@ class Caller:
         """Tell whether others' private resources of the tenant are visible: to those who run it."""
         return self.is_admin or self.may("administrators")
 
+    def require_admin(self) -> None:
+        """Raise Forbidden unless the caller is an administrator of the system."""
+        if not self.is_admin:
+            raise Forbidden(f"User `{self.username}` is not an administrator")
+
     @property
     def is_admin(self) -> bool:
         """Tell whether the caller may do everything."""

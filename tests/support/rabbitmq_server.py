@@ -1,5 +1,6 @@
 """A private RabbitMQ on loopback: own name, address, ports and data; TLS as in a cluster."""
 
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ class RabbitmqServer:
 
     def _admits(self) -> bool:
         try:
+            socket.create_connection((self.address, PORT), timeout=2).close()  # pika logs refusals
             self.connect().close()
         except (OSError, AMQPError):
             time.sleep(0.1)

@@ -40,6 +40,7 @@ LEVELS = {
     "manager.worker": 5,
     "manager.system_workflows": 4,
     "manager.types": 4,
+    "manager.types.render": 1,
     "manager.services": 3,
     "manager.dsl": 2,
     "manager.files": 2,

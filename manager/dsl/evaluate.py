@@ -81,7 +81,7 @@ class Evaluator:
             return _document(functions.evaluate_functions(payload, context, self._storage()))
 
     def node(self, node: Document, instance_id: str | None = None) -> Document:
-        """Return `node` with its functions evaluated, in the context of an instance if one is given.
+        """Return `node` with its functions evaluated, in the context of an instance if given.
 
         The keys `name` and `instance_id_hint`, which dsl_parser needs, stay: clients know them.
         """

@@ -34,7 +34,7 @@ def shown_execution_status(status: ColumnElement[str] | Any) -> ColumnElement[st
     return case(*((status == key, value) for key, value in summaries.items()), else_=null())
 
 
-def _instances(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def _instances(condition: Any) -> ColumnElement[int]:
     return (
         select(func.count())
         .where(NodeInstance.deployment_key == Deployment.key, condition)

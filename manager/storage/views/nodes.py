@@ -49,7 +49,7 @@ def _common(model: type[Resource]) -> dict[str, Any]:
     return fields
 
 
-def _instances(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+def _instances(*conditions: Any) -> ColumnElement[int]:
     return (
         select(func.count()).where(NodeInstance.node_key == Node.key, *conditions).scalar_subquery()
     )

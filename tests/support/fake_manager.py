@@ -96,8 +96,8 @@ class _Deployments(_Resources):
 
 
 class _Secrets(_Resources):
-    def list(self, key: str | None = None, **_: Any) -> list[Item]:
-        return [item for name, item in self.values.items() if key in (None, name)]
+    def list(self, id: str | None = None, **filters: Any) -> list[Item]:
+        return super().list(filters.get("key", id))
 
     def create(self, key: str, value: str) -> None:
         self._tell("create", key)

@@ -40,7 +40,12 @@ def run(context: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
             return
         try:
             workflow = SYSTEM_WORKFLOWS[context["task_name"]]
-            given = SystemContext(settings=settings, database=database, execution=execution)
+            given = SystemContext(
+                settings=settings,
+                database=database,
+                execution=execution,
+                token=context.get("execution_token") or "",
+            )
             workflow(given, **parameters)
         except Exception as error:
             logger.info("%s: %s", context["task_name"], error, exc_info=True)

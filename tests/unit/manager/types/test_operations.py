@@ -7,7 +7,7 @@ from cloudify.exceptions import NonRecoverableError, OperationRetry
 from cloudify.mocks import MockCloudifyContext, MockNodeContext, MockNodeInstanceContext
 from cloudify.state import current_ctx
 from cloudify_rest_client.exceptions import CloudifyClientError, ForbiddenWhileCancelling
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manager.types import agent, blueprint, component, password_secret, shared_resource, work
@@ -404,6 +404,7 @@ def test_an_existing_secret_is_used_and_kept(fake, node):
 MINIMUMS = st.integers(-1, 5)
 
 
+@settings(deadline=None)
 @given(
     st.integers(6, 40),
     st.fixed_dictionaries(dict.fromkeys(("uppercase", "lowercase", "digits", "symbols"), MINIMUMS)),

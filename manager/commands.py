@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from manager import VERSION
 from manager.errors import BadParameters, ManagerError, SettingsError
 from manager.log import configure_logging
 from manager.services.bootstrap import BootstrapSecrets, bootstrap, parse_secrets, reporter_tokens
@@ -101,6 +102,16 @@ def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
+def _work(settings: Settings, _options: argparse.Namespace) -> int:
+    # Its parts cost every other command tens of megabytes and a third of a second.
+    from manager.types.render import publish_types
+    from manager.worker.service import serve as work
+
+    publish_types(settings.paths.resources, VERSION)
+    work(settings)
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "migrate": _migrate,
     "bootstrap": _bootstrap,
@@ -110,6 +121,7 @@ _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "update-encryption-key": _update_encryption_key,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
+    "worker": _work,
 }
 
 
@@ -137,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")
+    commands.add_parser("worker", help="run workflows and operations")
     return parser
 
 

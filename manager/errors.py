@@ -9,7 +9,13 @@ ManagerError
     ├── Unauthorized (401)     unauthorized_error
     ├── Forbidden (403)        forbidden_error
     ├── NotFound (404)         not_found_error
+    ├── MissingPremium (404)   missing_premium_package_error
+    ├── NoOutsideService (400) unknown_action_error
     ├── Conflict (409)         conflict_error
+    ├── IllegalAction (400)    illegal_action_error
+    ├── InvalidBlueprint (400) invalid_blueprint_error
+    ├── DependentExists (400)  dependent_exists_error
+    ├── BlueprintInUse (405)   blueprint_in_use
     └── Unavailable (503)      service_unavailable_error
 """
 
@@ -100,11 +106,66 @@ class NotFound(RequestError):
         return cls(f"Requested `{kind}` with ID `{resource_id}` was not found")
 
 
+class MissingPremium(RequestError):
+    """The community edition has no such feature."""
+
+    status = 404
+    code = "missing_premium_package_error"
+
+    def __init__(self) -> None:
+        super().__init__("This feature does not exist in the community edition")
+
+
+class NoOutsideService(RequestError):
+    """The manager would have to tell a service outside the cluster, which it never does."""
+
+    status = 400
+    code = "unknown_action_error"
+
+    def __init__(self) -> None:
+        super().__init__("This manager registers with nobody and needs no registration")
+
+
+class PluginInUse(RequestError):
+    """A plugin that a blueprint needs."""
+
+    status = 405
+    code = "plugin_in_use"
+
+
 class Conflict(RequestError):
     """The thing exists already, or changed meanwhile."""
 
     status = 409
     code = "conflict_error"
+
+
+class IllegalAction(RequestError):
+    """The thing is in a state, or of a kind, that does not admit this."""
+
+    status = 400
+    code = "illegal_action_error"
+
+
+class BlueprintInUse(RequestError):
+    """Another blueprint imports this one."""
+
+    status = 405
+    code = "blueprint_in_use"
+
+
+class InvalidBlueprint(RequestError):
+    """The blueprint that was uploaded cannot be used."""
+
+    status = 400
+    code = "invalid_blueprint_error"
+
+
+class DependentExists(RequestError):
+    """Something still needs what is to be deleted."""
+
+    status = 400
+    code = "dependent_exists_error"
 
 
 class Unavailable(RequestError):

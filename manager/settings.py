@@ -28,6 +28,7 @@ class ManagerSettings:
     public_ip: str
     ca_path: Path
     networks: dict[str, str] = field(default_factory=dict)
+    internal_rest_port: int = 53333
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +108,35 @@ class PathSettings:
     resources: Path = Path("/opt/manager/resources")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettings:
+    """How large uploads may be, and what may come out of an archive."""
+
+    max_upload_mb: int = 10_240
+    max_unpacked_mb: int = 8_192
+    max_archive_entries: int = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The management worker: how many workflows and operations it runs at once, each in a process.
+
+    Plugins and temporary files are below `home`. At its stop, operations that run have
+    `stop_timeout_s` to end; what has not ended then runs again elsewhere.
+    """
+
+    home: Path = Path("/opt/manager/work")
+    workflows: int = 20
+    operations: int = 20
+    stop_timeout_s: int = 10
+
+
 def default_services() -> dict[str, str]:
     """Return the services of a manager that `/status` shows: display name and systemd unit."""
     return {
         "Webserver": "nginx.service",
         "Manager Rest-Service": "cloudify-restservice.service",
+        "Management Worker": "cloudify-mgmtworker.service",
         "File Sync Service": SYNC_UNIT,
     }
 
@@ -127,6 +152,8 @@ class Settings:
     rest: RestSettings = RestSettings()
     file_sync: FileSyncSettings = FileSyncSettings()
     paths: PathSettings = PathSettings()
+    files: FileSettings = FileSettings()
+    worker: WorkerSettings = WorkerSettings()
     services: dict[str, str] = field(default_factory=default_services)
 
 

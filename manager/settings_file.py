@@ -170,6 +170,10 @@ def _number_problems(settings: Settings) -> Iterator[SettingsProblem]:
         "rabbitmq.port": (settings.rabbitmq.port, 1),
         "rabbitmq.management_port": (settings.rabbitmq.management_port, 1),
         "rest.port": (settings.rest.port, 1),
+        "manager.internal_rest_port": (settings.manager.internal_rest_port, 1),
+        "files.max_upload_mb": (settings.files.max_upload_mb, 1),
+        "files.max_unpacked_mb": (settings.files.max_unpacked_mb, 1),
+        "files.max_archive_entries": (settings.files.max_archive_entries, 1),
         "rest.workers": (settings.rest.workers, 1),
         "rest.threads": (settings.rest.threads, 1),
         "rest.account_lock_period": (settings.rest.account_lock_period, -1),
@@ -180,6 +184,9 @@ def _number_problems(settings: Settings) -> Iterator[SettingsProblem]:
         "file_sync.api_port": (settings.file_sync.api_port, 1),
         "file_sync.port": (settings.file_sync.port, 1),
         "file_sync.interval_s": (settings.file_sync.interval_s, 1),
+        "worker.workflows": (settings.worker.workflows, 1),
+        "worker.operations": (settings.worker.operations, 1),
+        "worker.stop_timeout_s": (settings.worker.stop_timeout_s, 0),
     }
     for where, (value, minimum) in lowest.items():
         maximum = 65535 if where.endswith("port") else value

@@ -16,6 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _TOKEN_HEADERS = (
+    "Execution-Token",
     "Authentication-Token",
     "API-Authentication-Token",  # Cloudify 5.0.5's reporters
 )

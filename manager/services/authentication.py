@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from manager.errors import Forbidden, Unauthorized
 from manager.services.config import config_values
+from manager.services.execution_tokens import (
+    execution_token_hash,
+    has_live_token,
+    is_execution_token,
+)
 from manager.services.passwords import PasswordChecker
 from manager.services.permissions import (
     PERMISSIONS,
@@ -21,6 +26,7 @@ from manager.services.permissions import (
 from manager.services.tokens import parse_token
 from manager.storage.database import Database, forgo_durability
 from manager.storage.models import (
+    Execution,
     GroupMember,
     GroupTenant,
     PermissionState,
@@ -48,26 +54,28 @@ _GROUP_TENANT_ROLES = (
 
 # A user, with the tenant that the request names and the user's role in it. Every request asks one
 # of these, so they are built once.
+_COLUMNS = (
+    User.id,
+    User.username,
+    User.password_hash,
+    User.role,
+    User.active,
+    User.is_bootstrap_admin,
+    User.failed_logins,
+    User.last_failed_login_at,
+    Tenant.id.label("tenant_id"),
+    Tenant.name.label("tenant"),
+    UserTenant.role.label("tenant_role"),
+    _GROUP_ROLES.label("group_roles"),
+    _GROUP_TENANT_ROLES.label("group_tenant_roles"),
+    select(PermissionState.version).scalar_subquery().label("permission_version"),
+)
+_ROLE = and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id)
 _USER: Any = (
-    select(
-        User.id,
-        User.username,
-        User.password_hash,
-        User.role,
-        User.active,
-        User.is_bootstrap_admin,
-        User.failed_logins,
-        User.last_failed_login_at,
-        Tenant.id.label("tenant_id"),
-        Tenant.name.label("tenant"),
-        UserTenant.role.label("tenant_role"),
-        _GROUP_ROLES.label("group_roles"),
-        _GROUP_TENANT_ROLES.label("group_tenant_roles"),
-        select(PermissionState.version).scalar_subquery().label("permission_version"),
-    )
+    select(*_COLUMNS, null().label("execution_key"))
     .select_from(User)
     .outerjoin(Tenant, Tenant.name == bindparam("tenant"))
-    .outerjoin(UserTenant, and_(UserTenant.user_id == User.id, UserTenant.tenant_id == Tenant.id))
+    .outerjoin(UserTenant, _ROLE)
 )
 _USER_OF_NAME = _USER.where(User.username == bindparam("username"))
 _USER_OF_TOKEN = (
@@ -78,11 +86,22 @@ _USER_OF_TOKEN = (
         or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
     )
 )
+_USER_OF_EXECUTION: Any = (
+    select(*_COLUMNS, Execution.key.label("execution_key"))
+    .select_from(Execution)
+    .join(User, User.id == Execution.creator_id)
+    .join(Tenant, Tenant.id == Execution.tenant_id)
+    .outerjoin(UserTenant, _ROLE)
+    .where(Execution.token_hash == bindparam("token_hash"), has_live_token)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a request says about its sender: a token, or a user name and password."""
+    """What a request says about its sender: a token, or a user name and password.
+
+    `token` is a user's or an execution's.
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -92,7 +111,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An authenticated user, in a tenant if the request named one."""
+    """An authenticated user, in a tenant if the request named one.
+
+    An execution calls as the user who started it, in its own tenant; `execution_key` tells which.
+    """
 
     user_id: int
     username: str
@@ -102,6 +124,7 @@ class Caller:
     tenant_role: str | None
     group_roles: frozenset[str] = frozenset()  # of the user's groups: system-wide, in the tenant
     permissions: PermissionTable = field(default_factory=lambda: PERMISSIONS, repr=False)
+    execution_key: int | None = None
 
     @property
     def roles(self) -> frozenset[str]:
@@ -118,6 +141,11 @@ class Caller:
     def sees_private(self) -> bool:
         """Tell whether others' private resources of the tenant are visible: to those who run it."""
         return self.is_admin or self.may("administrators")
+
+    def require_admin(self) -> None:
+        """Raise Forbidden unless the caller is an administrator of the system."""
+        if not self.is_admin:
+            raise Forbidden(f"User `{self.username}` is not an administrator")
 
     @property
     def is_admin(self) -> bool:
@@ -150,12 +178,14 @@ class Authenticator:
 
         Raises Unauthorized for wrong credentials, Forbidden for a tenant that is not theirs.
         """
-        if credentials.token:
+        if is_execution_token(credentials.token):
+            user = _execution_owner(session, credentials)
+        elif credentials.token:
             user = self._token_owner(session, credentials)
         else:
             user = self._password_owner(session, credentials)
         permissions = self._permissions.table(session, user.permission_version)
-        return _caller(user, credentials.tenant, permissions)
+        return _caller(user, user.tenant if user.execution_key else credentials.tenant, permissions)
 
     def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
         values = {"username": credentials.username, "tenant": credentials.tenant}
@@ -221,6 +251,19 @@ class Authenticator:
             session.execute(statement)
 
 
+def _execution_owner(session: Session, credentials: Credentials) -> Row[Any]:
+    values = {"token_hash": execution_token_hash(credentials.token)}
+    user: Row[Any] | None = session.execute(_USER_OF_EXECUTION, values).one_or_none()
+    if user is None or not user.active:
+        raise Unauthorized("User unauthorized: Invalid authentication token")
+    if credentials.tenant not in (None, user.tenant):
+        raise Forbidden(
+            f"Authorization failed: An execution of tenant `{user.tenant}` cannot act in "
+            f"`{credentials.tenant}`"
+        )
+    return user
+
+
 def is_locked(session: Session, user: Any) -> bool:
     """Tell whether too many wrong passwords have locked the account.
 
@@ -251,6 +294,7 @@ def _caller(user: Row[Any], tenant: str | None, permissions: PermissionTable) ->
         tenant_role=user.tenant_role,
         group_roles=frozenset((user.group_roles or []) + (user.group_tenant_roles or [])),
         permissions=permissions,
+        execution_key=user.execution_key,
     )
     belongs = user.tenant_role is not None or user.group_tenant_roles
     if tenant is not None and not belongs and not caller.is_admin:

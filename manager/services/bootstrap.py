@@ -18,6 +18,7 @@ from manager.services.permissions import (
     seed_permissions,
 )
 from manager.services.registration import register
+from manager.services.tenants import DEFAULT_TENANT, give_broker_user
 from manager.services.tokens import TokenValue, generate_token, parse_token
 from manager.settings import Settings
 from manager.storage.models import (
@@ -33,7 +34,6 @@ from manager.storage.models import (
 )
 from manager.storage.upsert import upsert
 
-DEFAULT_TENANT = "default_tenant"
 _REPORTER_IDS = {"manager": 90000, "db": 90001, "broker": 90002}  # Cloudify 5.0.5's
 
 
@@ -73,7 +73,7 @@ def bootstrap(session: Session, settings: Settings, secrets: BootstrapSecrets) -
     """Create what is absent and bring this manager's and the nodes' entries up to date."""
     _create_roles(session)
     seed_permissions(session)
-    tenant = _default_tenant(session)
+    tenant = _default_tenant(session, Sealer.of(settings.security))
     _create_admin(session, tenant, secrets)
     for kind in _REPORTER_IDS:
         _create_reporter(session, tenant, kind)
@@ -115,9 +115,13 @@ def _create_roles(session: Session) -> None:
         upsert(session, Role, ("name",), keep=True, name=name, type=role_type)
 
 
-def _default_tenant(session: Session) -> Tenant:
+def _default_tenant(session: Session, sealer: Sealer) -> Tenant:
     upsert(session, Tenant, ("name",), keep=True, name=DEFAULT_TENANT)
-    return session.scalars(select(Tenant).where(Tenant.name == DEFAULT_TENANT)).one()
+    tenant = session.scalars(select(Tenant).where(Tenant.name == DEFAULT_TENANT)).one()
+    if tenant.rabbitmq_password is None:
+        give_broker_user(tenant, sealer)
+        session.flush()
+    return tenant
 
 
 def _create_admin(session: Session, tenant: Tenant, secrets: BootstrapSecrets) -> None:

@@ -5,7 +5,7 @@ import secrets
 import threading
 from collections import OrderedDict
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
@@ -17,6 +17,14 @@ _AT_ONCE = 2  # a flood of wrong passwords must not take all memory and processo
 def hash_password(password: str) -> str:
     """Return what is stored for a password."""
     return _HASHER.hash(password)
+
+
+def is_hash(text: str) -> bool:
+    """Tell whether `text` is what `hash_password` returns."""
+    try:
+        return extract_parameters(text).type is Type.ID
+    except InvalidHashError:
+        return False
 
 
 class PasswordChecker:

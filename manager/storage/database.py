@@ -1,7 +1,7 @@
 """Connect to the application database: several hosts, one of which is the primary."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from manager.settings import DatabaseSettings
 _READ_ONLY = "25006"  # read_only_sql_transaction: the server has become a standby
 _CONNECT_TIMEOUT_S = 3  # for each host; libpq's smallest is 2
 _KEPT = 4  # connections that stay open in a process
+_OUTBOX = "outbox"  # the key of a session's `info`
 _SILENCE_MS = 6000  # a connection whose data stay unacknowledged this long is dead
 
 
@@ -27,6 +28,7 @@ class Database:
     def __init__(self, settings: DatabaseSettings, *, connections: int = 5) -> None:
         self.engine = _create_engine(settings, connections)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.outlet: Callable[[list[Any]], None] | None = None  # takes what a session sends
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -41,10 +43,18 @@ class Database:
             if not _is_loss(error):
                 raise
             raise Unavailable(f"The database is not available: {_reason(error)}") from error
+        messages = session.info.pop(_OUTBOX, None)
+        if messages and self.outlet is not None:
+            self.outlet(messages)
 
     def close(self) -> None:
         """Close the pool's connections, for instance after a fork."""
         self.engine.dispose()
+
+
+def send_after_commit(session: Session, message: object) -> None:
+    """Give `message` to the database's outlet once this session's changes are committed."""
+    session.info.setdefault(_OUTBOX, []).append(message)
 
 
 def forgo_durability(session: Session) -> None:

@@ -217,6 +217,7 @@ class Runtime:
             "rest": {"port": self.rest_port, "workers": self.cpus},
             "file_sync": {"enabled": False},
             "paths": {"resources": str(self.resources)},
+            "worker": {"home": str(self.home / "work")},
         }
 
 

@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from manager.storage.models.base import Base, Resource
@@ -29,6 +38,16 @@ class Deployment(Resource):
     capabilities: Mapped[dict[str, Any] | None]
     scaling_groups: Mapped[dict[str, Any] | None]
     workflows: Mapped[dict[str, Any] | None]  # by name, as the plan has them
+    # Deployments of one blueprint share these large documents; lists read each only once.
+    workflows_hash: Mapped[str | None] = mapped_column(
+        Computed("md5(workflows::text)", persisted=True)
+    )
+    policy_types_hash: Mapped[str | None] = mapped_column(
+        Computed("md5(policy_types::text)", persisted=True)
+    )
+    policy_triggers_hash: Mapped[str | None] = mapped_column(
+        Computed("md5(policy_triggers::text)", persisted=True)
+    )
     resource_tags: Mapped[dict[str, Any] | None]
     runtime_only_evaluation: Mapped[bool] = mapped_column(server_default=text("false"))
     installation_status: Mapped[str | None]

@@ -11,6 +11,11 @@ from manager.storage.models.base import Base, Resource
 EVENT, LOG = "cloudify_event", "cloudify_log"
 
 
+def _owner_index() -> Index:
+    """Return the index by which a worker says that what it runs is alive."""
+    return Index(None, "owner", postgresql_where=text("owner IS NOT NULL"))
+
+
 class Execution(Resource):
     """A run of a workflow.
 
@@ -48,6 +53,7 @@ class Execution(Resource):
         """Return further constraints and indexes of the table."""
         return (
             Index(None, "tenant_id", "created_at"),
+            _owner_index(),
             Index(
                 "ix_executions_unfinished",
                 "status",
@@ -68,7 +74,10 @@ class TasksGraph(Resource):
 
 
 class Operation(Resource):
-    """A task of a graph; `dependencies` are ids of operations of the same graph."""
+    """A task of a graph; `dependencies` are ids of operations of the same graph.
+
+    `owner` and `owner_seen_at` tell which manager's worker runs it, as those of executions do.
+    """
 
     __tablename__ = "operations"
 
@@ -82,6 +91,13 @@ class Operation(Resource):
     parameters: Mapped[dict[str, Any]]
     manager_name: Mapped[str | None]
     agent_name: Mapped[str | None]
+    owner: Mapped[str | None]
+    owner_seen_at: Mapped[datetime | None]
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        """Return further constraints and indexes of the table."""
+        return (_owner_index(),)
 
 
 class Event(Base):

@@ -154,5 +154,5 @@ def test_the_encryption_key_changes_in_two_words(run, configured):
 
     first, second = (run(configured, "update-encryption-key")[:2] for _ in range(2))
 
-    assert first == (0, "6 values are sealed anew\n")  # three reporters' tokens, three brokers
+    assert first == (0, "7 values are sealed anew\n")  # 3 tokens, 3 brokers, a tenant
     assert second == (0, "0 values are sealed anew\n")

@@ -1,0 +1,1 @@
+"""Blueprints: everything that speaks with `dsl_parser`."""

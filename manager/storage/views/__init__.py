@@ -1,0 +1,1 @@
+"""What replies have of each resource."""

@@ -126,6 +126,13 @@ class NoOutsideService(RequestError):
         super().__init__("This manager registers with nobody and needs no registration")
 
 
+class PluginInUse(RequestError):
+    """A plugin that a blueprint needs."""
+
+    status = 405
+    code = "plugin_in_use"
+
+
 class Conflict(RequestError):
     """The thing exists already, or changed meanwhile."""
 

@@ -164,7 +164,7 @@ def test_an_absent_archive_is_a_failed_upload(workshop):
 
 def test_an_upload_that_is_repeated_ends_the_same(workshop, folder):
     execution = workshop.begin_upload("bp", write(folder, NODE))
-    parameters = {"blueprint_id": "bp", "labels": [["a", "b"], {"key": "c", "value": "d"}]}
+    parameters = {"blueprint_id": "bp", "labels": [{"a": "b"}, {"key": "c", "value": "d"}]}
     workshop.run("blueprint.upload", execution, **parameters)
     first = workshop.blueprint("bp")
 
@@ -239,6 +239,7 @@ def test_plugins_are_imported_as_the_user_may_see_them(workshop, folder):
                     creator_id=session.scalar(select(User.id)),
                     visibility=visibility,
                     labels={"obj": ["x"]},
+                    yaml_names=["plugin.yaml"],
                 )
             )
         place = workshop.settings.paths.resources / "plugins" / plugin_id

@@ -5,27 +5,40 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from manager.broker.publish import ConfirmedPublisher, Publisher
 from manager.rest import (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
+    dependencies,
+    deployment_modifications,
+    deployments,
+    evaluate_functions,
     events,
     executions,
+    file_server,
     identity,
+    labels,
     license,
     maintenance,
     managers,
+    node_instances,
+    nodes,
     ok,
     operations,
     permissions,
     provider_context,
+    secrets,
+    sites,
     status,
+    summary,
     tasks_graphs,
     tenants,
     tokens,
     user_groups,
     users,
     version,
+    workflows,
 )
 from manager.rest.context import EXTENSION, Services
 from manager.rest.errors import install_handlers
@@ -37,27 +50,40 @@ from manager.settings import Settings
 from manager.storage.database import Database
 
 _RESOURCES = (
+    blueprints,
     brokers,
     cluster_status,
     config,
     db_nodes,
+    dependencies,
+    deployment_modifications,
+    deployments,
+    evaluate_functions,
     events,
     executions,
+    file_server,
     identity,
+    labels,
     license,
     maintenance,
     managers,
+    node_instances,
+    nodes,
     ok,
     operations,
     permissions,
     provider_context,
+    secrets,
+    sites,
     status,
+    summary,
     tasks_graphs,
     tenants,
     tokens,
     user_groups,
     users,
     version,
+    workflows,
 )
 _VERSIONS = ("v1", "v2", "v2.1", "v3", "v3.1")
 _MAX_JSON_BYTES = 4 * 1024 * 1024
@@ -82,6 +108,7 @@ def create_app(settings: Settings, *, publisher: Publisher | None = None) -> Fla
     install_handlers(app)
     app.register_blueprint(_api())
     app.add_url_rule("/api/version", view_func=version.get_version)
+    file_server.register(app)
     app.before_request(_note_api_version)
     # gunicorn listens on loopback, where only nginx is; it sets each header once.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

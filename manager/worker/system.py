@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
+from manager.system_workflows import SYSTEM_WORKFLOWS
+from manager.system_workflows.context import SystemContext
 from sqlalchemy.orm import Session
 
 from manager.broker.publish import ConfirmedPublisher
@@ -19,8 +21,6 @@ from manager.settings import settings_path
 from manager.settings_file import load_settings
 from manager.storage.database import Database
 from manager.storage.models import EVENT, Execution
-from manager.system_workflows import SYSTEM_WORKFLOWS
-from manager.system_workflows.context import SystemContext
 from manager.worker.claims import Reference, find_execution
 
 logger = logging.getLogger(__name__)

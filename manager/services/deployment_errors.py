@@ -57,3 +57,17 @@ class InvalidModification(RequestError):
 
     status = 400
     code = "illegal_action_error"
+
+
+class DeploymentCreationInProgress(RequestError):
+    """The deployment's environment is still being made."""
+
+    status = 400
+    code = "deployment_environment_creation_in_progress_error"
+
+
+class IllegalDeploymentUpdate(RequestError):
+    """The request changes nothing."""
+
+    status = 400
+    code = "illegal_action_error"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -74,9 +74,8 @@ def insert_rows(
     """Insert rows in one go; raises Conflict when one of them exists."""
     if not rows:
         return
-    table: Table = model.__table__
     try:
         with session.begin_nested():
-            session.execute(insert(table), rows)
+            session.execute(insert(model), rows)
     except IntegrityError as error:
         raise Conflict(f"{model.__name__}: one of the given ids exists already") from error

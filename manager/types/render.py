@@ -20,6 +20,12 @@ def types_yaml(version: str) -> str:
     return yaml.dump(document, Dumper=_PlainDumper, sort_keys=False, width=110)
 
 
+def publish_types(resources: Path, release: str) -> None:
+    """Write the files below /resources: by their own name, and as the specification of a release."""
+    write_types(resources / "cloudify/types")
+    write_types(resources / "spec/cloudify" / release)
+
+
 def write_types(folder: Path) -> None:
     """Write types.yaml (newest version) and one types_<version>.yaml each below a folder."""
     folder.mkdir(parents=True, exist_ok=True)

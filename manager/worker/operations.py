@@ -116,7 +116,10 @@ def _run(worker: Worker, job: Job, *, is_repeated: bool) -> Reply | None:
     except TaskFailed as error:
         return {"ok": False, "error": dict(error.payload)}
     except TaskTimedOut:
-        return {"ok": False, "error": timed_out(timeout_s, bool(context.get("timeout_recoverable")))}
+        return {
+            "ok": False,
+            "error": timed_out(timeout_s, bool(context.get("timeout_recoverable"))),
+        }
     except (TaskLost, TaskKilled) as error:
         if worker.stopping.is_set():
             raise Stopping("its process was ended with the worker") from error

@@ -1,4 +1,4 @@
-"""Run a system workflow in its task process, with a database session instead of the REST service."""
+"""Run a system workflow in its task process: with a database session, without the REST service."""
 
 import logging
 import traceback
@@ -37,7 +37,8 @@ def run(context: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
             return
         try:
             workflow = SYSTEM_WORKFLOWS[context["task_name"]]
-            workflow(SystemContext(settings, database, execution), **parameters)
+            given = SystemContext(settings=settings, database=database, execution=execution)
+            workflow(given, **parameters)
         except Exception as error:
             logger.info("%s: %s", context["task_name"], error, exc_info=True)
             _fail(database, execution, error)

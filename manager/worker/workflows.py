@@ -79,9 +79,10 @@ def cancel_lost(worker: Worker, reference: Reference) -> None:
 
     def write(session: Session) -> None:
         execution = find_execution(session, reference)
-        if execution is not None and execution.status in _CANCELLATIONS:
-            if is_free(session, execution, worker.identity):
-                _write_cancelled(session, execution)
+        if execution is None or execution.status not in _CANCELLATIONS:
+            return
+        if is_free(session, execution, worker.identity):
+            _write_cancelled(session, execution)
 
     worker.store(write)
 

@@ -6,6 +6,7 @@ their content, so a list of a thousand deployments reads each once, and later li
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,9 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Text, any_, cast, func, l
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 from manager.storage.document_cache import DocumentCache
 from manager.storage.models import Deployment, DeploymentLabel, Node, NodeInstance, User
+from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 
 _CACHE_BYTES = 16 * 1024 * 1024
 _documents: DocumentCache[orjson.Fragment] = DocumentCache(_CACHE_BYTES)
@@ -28,7 +29,8 @@ Keys = Sequence[int]
 
 def among(column: Any, keys: Keys) -> ColumnElement[bool]:
     """Return the condition that a key is one of `keys`, which travel as one parameter."""
-    return column == any_(literal(list(keys), ARRAY(BigInteger)))
+    condition: ColumnElement[bool] = column == any_(literal(list(keys), ARRAY(BigInteger)))
+    return condition
 
 
 def deployment_labels(session: Session, keys: Keys) -> Mapping[int, list[dict[str, Any]]]:
@@ -58,29 +60,50 @@ def no_groups(_session: Session, _keys: Keys) -> Mapping[int, list[str]]:
     return {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    """A deployment's workflows, and what their availability depends on."""
+
+    digest: str
+    document: Mapping[str, Any]
+    states: frozenset[str]
+    types: frozenset[str]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return workflow_items(self.document, self.states, self.types)
+
+    @property
+    def fragment(self) -> orjson.Fragment:
+        name = f"{self.digest} {sorted(self.states)} {sorted(self.types)}"
+        found = _shown_workflows.get(name)
+        if found is None:
+            text = orjson.dumps(self.items)
+            found = orjson.Fragment(text)
+            _shown_workflows.keep(name, found, len(text))
+        return found
+
+
 def workflows(session: Session, keys: Keys) -> Mapping[int, orjson.Fragment]:
     """Return the lists of workflows, each with whether it is available now."""
+    return {key: found.fragment for key, found in _situations(session, keys).items()}
+
+
+def workflow_lists(session: Session, keys: Keys) -> Mapping[int, list[dict[str, Any]]]:
+    """Return the same as objects."""
+    return {key: found.items for key, found in _situations(session, keys).items()}
+
+
+def _situations(session: Session, keys: Keys) -> dict[int, _Situation]:
     hashes = _hashes(session, Deployment.workflows_hash, keys)
     documents = _known(session, _workflows, "workflows", hashes)
     looking = [key for key, digest in hashes.items() if depends_on_instances(documents[digest])]
     facts = _facts(session, looking) if looking else {}
     nothing = (frozenset[str](), frozenset[str]())
     return {
-        key: _shown(digest, documents[digest], *facts.get(key, nothing))
+        key: _Situation(digest, documents[digest], *facts.get(key, nothing))
         for key, digest in hashes.items()
     }
-
-
-def _shown(
-    digest: str, document: dict[str, Any], states: frozenset[str], types: frozenset[str]
-) -> orjson.Fragment:
-    name = f"{digest} {sorted(states)} {sorted(types)}"
-    found = _shown_workflows.get(name)
-    if found is None:
-        text = orjson.dumps(workflow_items(document, states, types))
-        found = orjson.Fragment(text)
-        _shown_workflows.keep(name, found, len(text))
-    return found
 
 
 def _facts(session: Session, keys: Keys) -> dict[int, tuple[frozenset[str], frozenset[str]]]:
@@ -104,7 +127,7 @@ def _facts(session: Session, keys: Keys) -> dict[int, tuple[frozenset[str], froz
     return {key: (states[key], types[key]) for key in keys}
 
 
-def _sets(rows: Sequence[Row[Any]]) -> defaultdict[int, frozenset[str]]:
+def _sets(rows: Sequence[Row[int, str]]) -> defaultdict[int, frozenset[str]]:
     found: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
     for key, value in rows:
         found[key] |= {value}
@@ -113,7 +136,7 @@ def _sets(rows: Sequence[Row[Any]]) -> defaultdict[int, frozenset[str]]:
 
 def _hashes(session: Session, column: Any, keys: Keys) -> dict[int, str]:
     query = select(Deployment.key, column).where(among(Deployment.key, keys), column.is_not(None))
-    return {key: digest for key, digest in session.execute(query)}
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _known(

@@ -21,7 +21,7 @@ def types_yaml(version: str) -> str:
 
 
 def publish_types(resources: Path, release: str) -> None:
-    """Write the files below /resources: by their own name, and as the specification of a release."""
+    """Write the files below /resources: by their own name, and as a release's specification."""
     write_types(resources / "cloudify/types")
     write_types(resources / "spec/cloudify" / release)
 

@@ -69,10 +69,11 @@ def _holds(condition: str, version: int) -> bool:
     return not condition or version >= VERSIONS.index(condition)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _PlainDumper(yaml.SafeDumper):
+class _PlainDumper(_DUMPER):  # type: ignore[misc]
     """Writes no anchors: the parser keeps places in the file, and shared nodes would share them."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from manager.services.authentication import Caller
@@ -63,6 +63,12 @@ class Reference:
             tenant=context["tenant"]["name"],
             token=context.get("execution_token") or context.get("rest_token"),
         )
+
+    @property
+    def names(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions that name the execution."""
+        tenant = select(Tenant.id).where(Tenant.name == self.tenant).scalar_subquery()
+        return Execution.id == self.execution_id, Execution.tenant_id == tenant
 
 
 def find_execution(session: Session, reference: Reference) -> Execution | None:

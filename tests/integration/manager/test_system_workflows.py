@@ -27,7 +27,8 @@ from manager.storage.models import (
     User,
 )
 from manager.system_workflows.context import WorkflowFailed
-from tests.support.blueprints import everything, many_nodes
+from tests.benchmarks.runtime.blueprints import write_graph
+from tests.support.blueprints import everything
 from tests.support.system_workflows import Workshop
 
 pytestmark = pytest.mark.integration
@@ -471,7 +472,7 @@ def test_a_deployment_deleted_meanwhile_is_no_environment(workshop, folder):
 
 
 def test_two_deployments_of_a_blueprint_have_different_instances(workshop, folder):
-    workshop.upload(many_nodes(folder, 20).parent)
+    workshop.upload(write_graph(folder, 20).parent)
     workshop.deploy("one")
     workshop.deploy("two")
 

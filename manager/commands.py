@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from manager import VERSION
 from manager.errors import BadParameters, ManagerError, SettingsError
 from manager.log import configure_logging
 from manager.services.bootstrap import BootstrapSecrets, bootstrap, parse_secrets, reporter_tokens
@@ -103,8 +104,10 @@ def _serve_sync(settings: Settings, _options: argparse.Namespace) -> int:
 
 def _work(settings: Settings, _options: argparse.Namespace) -> int:
     # Its parts cost every other command tens of megabytes and a third of a second.
+    from manager.types.render import publish_types
     from manager.worker.service import serve as work
 
+    publish_types(settings.paths.resources, VERSION)
     work(settings)
     return 0
 

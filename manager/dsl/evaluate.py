@@ -13,6 +13,9 @@ from dsl_parser.exceptions import (
     DSLParsingException,
     EvaluationRecursionLimitReached,
     FunctionEvaluationError,
+    FunctionValidationError,
+    InputEvaluationError,
+    UnknownInputError,
 )
 
 from manager.dsl.errors import (
@@ -29,6 +32,9 @@ Document = dict[str, Any]
 # it trusts what a blueprint or a caller wrote.
 _FAILURES: Final = (
     FunctionEvaluationError,
+    FunctionValidationError,
+    InputEvaluationError,
+    UnknownInputError,
     EvaluationRecursionLimitReached,
     DSLParsingException,
     AttributeError,

@@ -4,7 +4,10 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dsl_parser.exceptions import IllegalAllToOneState, UnsupportedAllToOneInGroup
 from dsl_parser.tasks import modify_deployment
+
+from manager.dsl.errors import ImpossibleModification
 
 Document = dict[str, Any]
 
@@ -21,11 +24,14 @@ def changed_instances(
     instances are preferred or spared when some are removed.
     """
     before = copy.deepcopy(list(nodes))
-    found: dict[str, list[Document]] = modify_deployment(
-        nodes=before,
-        previous_nodes=before,
-        previous_node_instances=copy.deepcopy(list(instances)),
-        modified_nodes=copy.deepcopy(dict(wanted)),
-        scaling_groups=copy.deepcopy(dict(scaling_groups)),
-    )
+    try:
+        found: dict[str, list[Document]] = modify_deployment(
+            nodes=before,
+            previous_nodes=before,
+            previous_node_instances=copy.deepcopy(list(instances)),
+            modified_nodes=copy.deepcopy(dict(wanted)),
+            scaling_groups=copy.deepcopy(dict(scaling_groups)),
+        )
+    except (IllegalAllToOneState, UnsupportedAllToOneInGroup) as error:
+        raise ImpossibleModification(str(error)) from error
     return found

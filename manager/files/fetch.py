@@ -53,6 +53,20 @@ class Fetcher:
         """Return a path of the tree as URLs below /resources have it."""
         return quote(self.tree.relative(path))
 
+    def file(self, path: Path) -> Path:
+        """Return a file of the tree on this manager.
+
+        Raises NotFound when no manager has it, Unavailable when one that may have it is away.
+        """
+        if path.is_file():
+            return path
+        url_path = self.url_path(path)
+        peer = self.files.find(url_path, self.peers, self.credentials, self.unsettled)
+        if peer is None:
+            raise NotFound(f"/resources/{url_path} is on no manager")
+        self._fetch(path, peer)
+        return path
+
     def blueprint(self, tenant: str, blueprint_id: str, *, limits: Limits | None = None) -> Path:
         """Return a blueprint's folder on this manager, unpacked here when it is absent."""
         folder = self.tree.blueprint(tenant, blueprint_id)

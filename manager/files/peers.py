@@ -29,6 +29,11 @@ class Peer:
     hostname: str
     address: str
 
+    @property
+    def url_host(self) -> str:
+        """Return the address as URLs have it."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
 
 class PeerFiles:
     """The file servers of the other managers, with the credentials of whoever asks us."""
@@ -81,11 +86,10 @@ class PeerFiles:
         self, method: str, peer: Peer, path: str, credentials: Mapping[str, str]
     ) -> requests.Response:
         self._check(peer)
-        host = f"[{peer.address}]" if ":" in peer.address else peer.address
         try:
             reply = self._http.request(
                 method,
-                f"https://{host}:{self._port}/resources/{path}",
+                f"https://{peer.url_host}:{self._port}/resources/{path}",
                 headers={**forwarded(credentials), HOP_HEADER: "1", "Accept-Encoding": "identity"},
                 timeout=_TIMEOUTS_S,
                 verify=str(self._ca_path),

@@ -63,10 +63,11 @@ def validate_blueprint(blueprint_id: str) -> ResponseReturnValue:
 @takes_upload("blueprint_upload")
 def _upload(upload: Upload, blueprint_id: str, *, is_validation: bool) -> tuple[Body, bool]:
     parameters = upload_parameters(upload)
+    must_wait = wants_to_wait(parameters)
     new = new_blueprint(session(), caller(), blueprint_id, parameters, is_validation)
     create_blueprint(session(), caller(), services().settings, new, upload)
     session().flush()
-    return one_of(BLUEPRINTS, new.id), new.must_parse and wants_to_wait(parameters)
+    return one_of(BLUEPRINTS, new.id), new.must_parse and must_wait
 
 
 @blueprint.patch("/blueprints/<blueprint_id>")

@@ -4,6 +4,8 @@ nginx asks `file-server-auth` first. Its answer says whether the caller may, and
 the file is: in this manager's tree, nowhere, or to be asked of `/resources` here.
 """
 
+from pathlib import Path
+
 from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
@@ -28,20 +30,15 @@ _METHODS = ["GET", "PUT", "POST", "DELETE"]
 @blueprint.get("/file-server-auth")
 def get_auth() -> ResponseReturnValue:
     """Answer whether the request that nginx has at hand may go on, and where its file is."""
-    credentials = request_credentials()
-    place = _original_place()
-    if place is None:
-        return "", 200, {_SOURCE_HEADER: "absent"}
+    credentials, place = request_credentials(), _original_place()
+    authenticate = services().authenticator.authenticate
     is_read = request.headers.get("X-Original-Method", "GET") in ("GET", "HEAD")
     with services().database.session() as g.session:
+        if place is None:
+            authenticate(g.session, credentials)
+            return "", 200, {_SOURCE_HEADER: "absent"}
         try:
-            authorize_place(
-                g.session,
-                services().authenticator.authenticate,
-                credentials,
-                place,
-                to_write=not is_read,
-            )
+            authorize_place(g.session, authenticate, credentials, place, to_write=not is_read)
         except NotFound:
             return "", 200, {_SOURCE_HEADER: "absent"}
         return "", 200, {_SOURCE_HEADER: _source(place) if is_read else "service"}
@@ -89,13 +86,19 @@ def _get(place: Place) -> Response:
     path = place.path(services().settings.paths.resources)
     if path.is_file() and not place.is_folder:
         return send_local(path)
-    if path.is_dir() or (place.is_owner and place.kind.is_noted):
-        return send_archive(path) if flag_argument("archive") else send_listing(path)
+    if path.is_dir():
+        return _folder(path)
     files = _peer_files()
     peer = files.find(place.url_path, sources.peers, caller_headers(), sources.unsettled)
-    if peer is None:
-        raise NotFound(f"{_PREFIX}{place.url_path} was not found")
-    return send_remote(files, peer, _with_query(place))
+    if peer is not None:
+        return send_remote(files, peer, _with_query(place))
+    if place.is_owner and place.kind.is_noted:  # nobody has written into it yet
+        return _folder(path)
+    raise NotFound(f"{_PREFIX}{place.url_path} was not found")
+
+
+def _folder(path: Path) -> Response:
+    return send_archive(path) if flag_argument("archive") else send_listing(path)
 
 
 def _from_newest(place: Place, sources: Sources) -> Response | None:

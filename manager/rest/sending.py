@@ -35,8 +35,11 @@ def send_remote(
 ) -> Response:
     """Answer another manager's answer to a GET of a quoted path, which may have a query."""
     if _nginx_asks():
-        host = f"[{peer.address}]" if ":" in peer.address else peer.address
-        return _redirect(f"{_PEER}/{peer.hostname}/{host}/{path}", download_name)
+        response = _redirect(_PEER, download_name)
+        response.headers["X-Peer"] = peer.url_host
+        response.headers["X-Peer-Name"] = peer.hostname
+        response.headers["X-Peer-Path"] = path
+        return response
     reply = files.open(path, peer, caller_headers())
     if not reply.ok:
         reply.close()

@@ -39,6 +39,7 @@ def takes_upload(
                 g.session = session
                 return handler(upload, *args, **kwargs)
 
+        guarded.__dict__["permission"] = permission  # the API's description tells it
         return guarded
 
     return decorate

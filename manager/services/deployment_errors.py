@@ -52,13 +52,6 @@ class ModificationAlreadyEnded(RequestError):
     code = "deployment_modification_already_ended_error"
 
 
-class InvalidModification(RequestError):
-    """The modification asks for what the deployment cannot have."""
-
-    status = 400
-    code = "illegal_action_error"
-
-
 class DeploymentCreationInProgress(RequestError):
     """The deployment's environment is still being made."""
 

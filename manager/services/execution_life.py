@@ -89,6 +89,17 @@ def place_of(session: Session, *where: ColumnElement[bool]) -> ExecutionPlace:
     return ExecutionPlace(found.key, found.deployment_key)
 
 
+def expect_end(session: Session, *where: ColumnElement[bool]) -> None:
+    """Take the locks that an end needs, for those who lock the execution before they call `finish`.
+
+    The order of locks wants these first; an execution that is gone needs none.
+    """
+    query = select(Execution.deployment_key).where(*where)
+    found = session.execute(query).one_or_none()
+    if found is not None:
+        take_gate(session, found.deployment_key)
+
+
 def set_status(
     session: Session, execution: Execution, status: ExecutionStatus, error: str | None
 ) -> None:
@@ -106,7 +117,8 @@ def set_status(
 
 def lock_execution(session: Session, execution_key: int) -> Execution:
     """Return an execution as it is now, locked until the transaction ends."""
-    query = select(Execution).where(Execution.key == execution_key).with_for_update()
+    query = select(Execution).where(Execution.key == execution_key)
+    query = query.with_for_update(key_share=True)  # events may refer to it meanwhile
     found = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
     if found is None:
         raise NotFound.of("Execution", str(execution_key))

@@ -1,9 +1,9 @@
 """Create, change and delete nodes of deployments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -74,8 +74,10 @@ def insert_rows(
     """Insert rows in one go; raises Conflict when one of them exists."""
     if not rows:
         return
+    session.flush()
+    table = cast(Table, model.__table__)
     try:
-        with session.begin_nested():
-            session.execute(insert(model), rows)
+        # Straight to the connection: a hundred nodes are a megabyte that the ORM would go through.
+        session.connection().execute(insert(table), rows)
     except IntegrityError as error:
         raise Conflict(f"{model.__name__}: one of the given ids exists already") from error

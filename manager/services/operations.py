@@ -16,8 +16,7 @@ from manager.services.operation_events import TaskEvent, node_event, task_event
 TERMINATED = frozenset({"succeeded", "failed", "rescheduled"})
 NOP = "NOPLocalWorkflowTask"
 
-_LOCK = text(
-    """
+_LOCK = """
     SELECT o.key, o.id, o.state, o.name, o.type, g.execution_key,
         o.parameters -> 'current_retries' AS current_retries,
         o.parameters -> 'total_retries' AS total_retries,
@@ -30,10 +29,12 @@ _LOCK = text(
             'target_id', o.parameters #> '{task_kwargs,kwargs,__cloudify_context,target_id}')
             ELSE o.parameters -> 'task_kwargs' END AS subject
     FROM operations AS o JOIN tasks_graphs AS g ON g.key = o.tasks_graph_key
+        JOIN executions AS x ON x.key = g.execution_key
     WHERE o.id = :id AND o.tenant_id = :tenant_id
-    FOR UPDATE OF o
+    FOR NO KEY UPDATE OF
     """
-)
+_LOCK_OPERATION = text(f"{_LOCK} o")
+_LOCK_BOTH = text(f"{_LOCK} x, o")  # an end is counted; executions are locked before operations
 # Everything that follows from a change of state, in one round trip.
 _CHANGE = text(
     """
@@ -83,7 +84,8 @@ def change_state(session: Session, caller: Caller, operation_id: str, change: St
     resume lets an operation run again.
     """
     values = {"id": operation_id, "tenant_id": caller.require_tenant()}
-    found = session.execute(_LOCK, values).one_or_none()
+    lock = _LOCK_BOTH if change.state in TERMINATED else _LOCK_OPERATION
+    found = session.execute(lock, values).one_or_none()
     if found is None:
         raise NotFound.of("Operation", operation_id)
     if found.state in TERMINATED:

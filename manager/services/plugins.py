@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from manager.dsl.catalogue import yaml_for_version
 from manager.errors import BadParameters, Conflict, NotFound, PluginInUse
 from manager.files.plugin_archive import PluginFiles
 from manager.files.tree import FileTree
@@ -144,6 +146,12 @@ def set_plugin_state(
         state=state,
         error=error,
     )
+
+
+def yaml_name(plugin: Plugin, dsl_version: str | None) -> str:
+    """Return which YAML file of a plugin a DSL version, for instance `1_4`, takes."""
+    names = [Path(name) for name in plugin.yaml_names or ()]
+    return yaml_for_version(names, dsl_version).name
 
 
 def plugin_to_read(session: Session, caller: Caller, plugin_id: str) -> Plugin:

@@ -18,11 +18,10 @@ _CHUNK_BYTES = 1 << 20
 
 
 def find_archive(context: SystemContext, tenant: str, blueprint_id: str) -> Path:
-    """Return the uploaded archive; raises WorkflowFailed when no manager has it."""
-    archive = context.tree.archive(tenant, blueprint_id)
-    if archive is None:
-        raise WorkflowFailed(f"The archive of blueprint {blueprint_id} is not on this manager")
-    return archive
+    """Return the uploaded archive, fetched from another manager if need be; raises ManagerError."""
+    folder = context.tree.archives(tenant, blueprint_id)
+    with context.database.session() as session:
+        return context.fetcher(session, folder, tenant).archive(tenant, blueprint_id)
 
 
 def store_archive(context: SystemContext, tenant: str, blueprint_id: str, url: str) -> Path:
@@ -35,6 +34,8 @@ def store_archive(context: SystemContext, tenant: str, blueprint_id: str, url: s
         target = folder / f"{blueprint_id}.{archive_format(path)}"
         path.chmod(FILE_MODE)
         publish(path, target)
+    with context.database.session() as session:
+        context.note_write(session, folder)
     return target
 
 

@@ -13,12 +13,12 @@ from sqlalchemy import func, update
 from manager.dsl.parse import InvalidBlueprint, Plan, parse_blueprint
 from manager.files.unpack import unpack
 from manager.files.write import draft, publish
-from manager.services.labels import parse_labels, replace_labels
-from manager.storage.models import Blueprint, BlueprintLabel
+from manager.services.blueprint_files import unpack_limits
+from manager.services.blueprint_labels import given_labels, labels_of_plan, set_labels
+from manager.storage.models import Blueprint
 from manager.system_workflows.archive import find_archive, store_archive
 from manager.system_workflows.catalogue import DatabaseCatalogue
 from manager.system_workflows.context import SystemContext, WorkflowFailed, creator, tenant_name
-from manager.system_workflows.labels import label_entries, plan_labels
 
 _MAIN_FILE = "blueprint.yaml"
 
@@ -42,7 +42,8 @@ class Upload:
         self._enter(State.EXTRACTING, "Blueprint archive uploaded. Extracting...")
         with draft(self.context.tree.incoming) as folder:
             with self._failing_as(State.FAILED_EXTRACTING):
-                unpack(archive, folder, incoming=self.context.tree.incoming)
+                limits = unpack_limits(self.context.settings)
+                unpack(archive, folder, incoming=self.context.tree.incoming, limits=limits)
                 main_file = self._main_file(folder)
             self._enter(State.PARSING, "Blueprint archive extracted. Parsing...")
             plan = self._parse(folder, main_file)
@@ -78,18 +79,22 @@ class Upload:
             self.context.database.session() as session,
         ):
             caller = creator(session, self.context.execution)
-            catalogue = DatabaseCatalogue(session, caller, self.context.tree)
+            catalogue = DatabaseCatalogue(session, caller, self.context)
             plan = parse_blueprint(folder / main_file, catalogue)
         self._warn_of_shadowed_relationships(plan)
         return plan
 
     def _publish(self, folder: Path) -> None:
-        if not self.validate_only:
-            publish(folder, self.context.tree.blueprint(self.tenant, self.blueprint_id))
+        if self.validate_only:
+            return
+        target = self.context.tree.blueprint(self.tenant, self.blueprint_id)
+        publish(folder, target)
+        with self.context.database.session() as session:
+            self.context.note_write(session, target)
 
     def _store(self, plan: Plan, main_file: str) -> None:
         requirements = plan.pop("requirements", None) or {}
-        labels = [*label_entries(self.labels), *plan_labels(plan.get("blueprint_labels"))]
+        labels = [*given_labels(self.labels), *labels_of_plan(plan)]
         values = {
             "plan": plan,
             "requirements": requirements,
@@ -101,10 +106,8 @@ class Upload:
         if plan.get("description"):
             values["description"] = plan["description"]
         with self.context.database.session() as session:
-            key = session.execute(self._update(values).returning(Blueprint.key)).scalar_one()
-            unique = list(dict.fromkeys(parse_labels(labels)))
-            owner = self.context.execution.creator_id
-            replace_labels(session, BlueprintLabel, key, unique, owner)
+            blueprint = session.scalars(self._update(values).returning(Blueprint)).one()
+            set_labels(session, blueprint, labels, self.context.execution.creator_id)
 
     def _enter(self, state: str, message: str | None = None) -> None:
         if message:

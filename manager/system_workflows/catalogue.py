@@ -8,19 +8,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from manager.dsl.catalogue import CataloguePlugin
-from manager.files.tree import FileTree
 from manager.services.authentication import Caller
+from manager.services.blueprint_files import unpack_limits
 from manager.storage.models import Blueprint, Plugin, Tenant
 from manager.storage.scope import readable
+from manager.system_workflows.context import SystemContext
 
 
 class DatabaseCatalogue:
-    """Finds the plugins and blueprints of one caller; their files are in the tree."""
+    """Finds the plugins and blueprints of one caller; their files come from the tree."""
 
-    def __init__(self, session: Session, caller: Caller, tree: FileTree) -> None:
+    def __init__(self, session: Session, caller: Caller, context: SystemContext) -> None:
         self._session = session
         self._caller = caller
-        self._tree = tree
+        self._context = context
 
     def plugins(self, package_name: str) -> Sequence[CataloguePlugin]:
         """Return all uploaded versions of a plugin, the tenant's own last."""
@@ -49,7 +50,15 @@ class DatabaseCatalogue:
         if row is None:
             return None
         tenant, main_file = row
-        return self._tree.blueprint(tenant, blueprint_id) / str(main_file)
+        place = self._context.tree.blueprint(tenant, blueprint_id)
+        source = self._context.fetcher(self._session, place, self._caller.tenant or "")
+        limits = unpack_limits(self._context.settings)
+        return source.blueprint(tenant, blueprint_id, limits=limits) / str(main_file)
+
+    def file(self, path: Path) -> Path:
+        """Return a file of a plugin, fetched from another manager if need be."""
+        tenant = self._caller.tenant or ""
+        return self._context.fetcher(self._session, path.parent, tenant).file(path)
 
     def _plugin(self, row: Plugin) -> CataloguePlugin:
         given: Mapping[str, Any] = {
@@ -57,9 +66,10 @@ class DatabaseCatalogue:
             "labels": row.labels,
             "resource_tags": row.resource_tags,
         }
+        place = self._context.tree.plugin(row.id)
         return CataloguePlugin(
             package_version=row.package_version,
             distribution=row.distribution,
-            yaml_paths=tuple(sorted(self._tree.plugin(row.id).glob("*.yaml"))),
+            yaml_paths=tuple(place / name for name in row.yaml_names or ()),
             metadata={name: value for name, value in given.items() if value},
         )

@@ -1,14 +1,18 @@
 """What a system workflow works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from manager.errors import ManagerError
+from manager.files.fetch import Fetcher
 from manager.files.tree import FileTree
 from manager.services.authentication import Caller
+from manager.services.blueprint_files import fetcher
+from manager.services.folder_writes import note_write
 from manager.settings import Settings
 from manager.storage.database import Database, forgo_durability
 from manager.storage.models import (
@@ -31,16 +35,29 @@ class WorkflowFailed(ManagerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemContext:
-    """The execution that runs, and where it works."""
+    """The execution that runs, and where it works.
+
+    `token` is the execution's: other managers ask for it when files are fetched from them.
+    """
 
     settings: Settings
     database: Database
     execution: Execution
+    token: str = field(default="", repr=False)
 
     @property
     def tree(self) -> FileTree:
         """Return the file tree of this manager."""
         return FileTree(self.settings.paths.resources)
+
+    def fetcher(self, session: Session, folder: Path, tenant: str) -> Fetcher:
+        """Return what gets files of a folder from whichever manager has them."""
+        credentials = {"Execution-Token": self.token, "Tenant": tenant}
+        return fetcher(session, self.settings, folder, credentials)
+
+    def note_write(self, session: Session, folder: Path) -> None:
+        """Tell the other managers, with this session's commit, who wrote into a folder."""
+        note_write(session, self.settings.manager.hostname, self.tree.relative(folder))
 
     def log(self, message: str, *, level: str = "info") -> None:
         """Write a line to the execution's log, as `cfy events list` shows it."""

@@ -13,10 +13,11 @@ from manager.dsl.parse import Plan
 from manager.dsl.plan import Surroundings, prepare_deployment
 from manager.files.write import make_folder
 from manager.services.authentication import Caller
+from manager.services.blueprint_labels import given_labels, labels_of_plan
 from manager.services.deployment_facts import DeploymentFacts, Reading
 from manager.services.deployment_tree import check_parents, parent_keys, recalculate
 from manager.services.encryption import Sealer
-from manager.services.labels import PARENT, parse_labels, replace_labels
+from manager.services.labels import PARENT, replace_labels
 from manager.services.node_rows import instance_rows
 from manager.services.nodes import create_nodes, insert_rows, node_keys, part_of
 from manager.storage.models import (
@@ -30,7 +31,6 @@ from manager.storage.models import (
 from manager.storage.scope import readable
 from manager.system_workflows.context import SystemContext, WorkflowFailed, creator
 from manager.system_workflows.dependencies import create_dependencies
-from manager.system_workflows.labels import label_entries, plan_labels
 from manager.system_workflows.lookup import PlanLookup
 from manager.system_workflows.requirements import check_requirements
 
@@ -66,9 +66,10 @@ def create(
         if deployment is None:
             raise WorkflowFailed("The deployment was deleted meanwhile")
         caller = creator(session, context.execution)
-        make_folder(context.tree.deployment(caller.tenant or "", deployment.id))
+        workdir = make_folder(context.tree.deployment(caller.tenant or "", deployment.id))
         if deployment.workflows is not None:
             return  # a run before this one did it
+        context.note_write(session, workdir)
         sealer = Sealer.of(context.settings.security)
         making = _Making(session, caller, deployment, sealer)
         plan = making.prepare(inputs or {})
@@ -111,8 +112,8 @@ class _Making:
             setattr(deployment, name, plan.get(name))
         deployment.capabilities = deployment.capabilities or {}
         deployment.updated_at = func.now()
-        entries = [*label_entries(labels), *plan_labels(plan.get("labels"))]
-        wanted = list(dict.fromkeys(parse_labels(entries)))
+        of_plan = labels_of_plan({"blueprint_labels": plan.get("labels")})
+        wanted = list(dict.fromkeys([*given_labels(list(labels)), *of_plan]))
         check_parents(self._session, deployment, [v for name, v in wanted if name == PARENT])
         self._session.flush()
         replace_labels(self._session, DeploymentLabel, deployment.key, wanted, self._caller.user_id)

@@ -21,7 +21,7 @@ def types_yaml(version: str) -> str:
 
 
 def publish_types(resources: Path, release: str) -> None:
-    """Write the files below /resources: by their own name, and as a release's specification."""
+    """Write the files below /resources: by name, and as the specification of a release."""
     write_types(resources / "cloudify/types")
     write_types(resources / "spec/cloudify" / release)
 
@@ -69,10 +69,11 @@ def _holds(condition: str, version: int) -> bool:
     return not condition or version >= VERSIONS.index(condition)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _PlainDumper(yaml.SafeDumper):
+class _PlainDumper(_DUMPER):  # type: ignore[misc]
     """Writes no anchors: the parser keeps places in the file, and shared nodes would share them."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -33,6 +33,7 @@ _CONNECTIONS = 8  # to the database; each is used for milliseconds
 _SERVICE_MESSAGES = 16
 _STALLED_S = 30.0  # full of workflows that may wait for each other's children: run one more
 _IDLE_S = 10.0
+_PUBLISH_TYPES = "manager.worker.system.publish_types"
 _INVALID = 3  # the installer's exit code for an invalid configuration
 
 logger = logging.getLogger(__name__)
@@ -93,10 +94,15 @@ class ManagementWorker:
     def run(self) -> None:
         """Work until the worker is told to stop; then leave what is not done to others."""
         self._worker.environments.open()
+        self._publish_types()
         self._consumer.start()
         self._say_when_ready()
         self._sweeper.run()
         self._stop()
+
+    def _publish_types(self) -> None:
+        resources = str(self._worker.settings.paths.resources)
+        self._worker.environments.start_own(_PUBLISH_TYPES, resources=resources).wait()
 
     def _accept_workflow(self, delivery: Delivery) -> None:
         self._accept(self._workflows, workflow_key, delivery)

@@ -23,7 +23,7 @@ PLAN = {
 }
 
 
-def admin(session: Session) -> Caller:
+def admin(session: Session, **values: Any) -> Caller:
     """Return the administrator in the default tenant."""
     user = session.scalars(select(User).where(User.username == "admin")).one()
     tenant = session.scalars(select(Tenant).where(Tenant.name == "default_tenant")).one()
@@ -34,6 +34,7 @@ def admin(session: Session) -> Caller:
         tenant_id=tenant.id,
         tenant=tenant.name,
         tenant_role="user",
+        **values,
     )
 
 

@@ -14,7 +14,7 @@ from installer.roles.manager.runtime_config import (
     TLS,
     runtime_config,
 )
-from installer.roles.manager.web import NGINX, web_packages, web_state
+from installer.roles.manager.web import NGINX, WEB_USER, web_packages, web_state
 from installer.state import (
     Directory,
     Gate,
@@ -61,7 +61,8 @@ def _runtime(manager: ManagerSettings) -> NodeState:
         users=(User(name=USER, home=HOME),),
         directories=(
             Directory(path=HOME),
-            Directory(path=RESOURCES, owner=USER, mode=0o750),
+            # nginx may enter, and nobody else; what is below is open to whoever entered
+            Directory(path=RESOURCES, owner=USER, group=WEB_USER, mode=0o750),
             Directory(path=SYNC_HOME, owner=USER, mode=0o700),
             Directory(path=TLS, group=USER, mode=0o750),
         ),

@@ -44,10 +44,8 @@ def _instances(condition: Any) -> ColumnElement[int]:
 
 def _label(name: str) -> ColumnElement[str]:
     value = (
-        select(DeploymentLabel.value)
+        select(func.min(DeploymentLabel.value))
         .where(DeploymentLabel.deployment_key == Deployment.key, DeploymentLabel.name == name)
-        .order_by(DeploymentLabel.key)
-        .limit(1)
         .scalar_subquery()
     )
     return func.coalesce(value, "", type_=Text)

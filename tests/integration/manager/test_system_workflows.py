@@ -27,7 +27,8 @@ from manager.storage.models import (
     User,
 )
 from manager.system_workflows.context import WorkflowFailed
-from tests.support.blueprints import everything, many_nodes
+from tests.benchmarks.runtime.blueprints import write_graph
+from tests.support.blueprints import everything
 from tests.support.system_workflows import Workshop
 
 pytestmark = pytest.mark.integration
@@ -164,7 +165,7 @@ def test_an_absent_archive_is_a_failed_upload(workshop):
 
 def test_an_upload_that_is_repeated_ends_the_same(workshop, folder):
     execution = workshop.begin_upload("bp", write(folder, NODE))
-    parameters = {"blueprint_id": "bp", "labels": [["a", "b"], {"key": "c", "value": "d"}]}
+    parameters = {"blueprint_id": "bp", "labels": [{"a": "b"}, {"key": "c", "value": "d"}]}
     workshop.run("blueprint.upload", execution, **parameters)
     first = workshop.blueprint("bp")
 
@@ -239,6 +240,7 @@ def test_plugins_are_imported_as_the_user_may_see_them(workshop, folder):
                     creator_id=session.scalar(select(User.id)),
                     visibility=visibility,
                     labels={"obj": ["x"]},
+                    yaml_names=["plugin.yaml"],
                 )
             )
         place = workshop.settings.paths.resources / "plugins" / plugin_id
@@ -470,7 +472,7 @@ def test_a_deployment_deleted_meanwhile_is_no_environment(workshop, folder):
 
 
 def test_two_deployments_of_a_blueprint_have_different_instances(workshop, folder):
-    workshop.upload(many_nodes(folder, 20).parent)
+    workshop.upload(write_graph(folder, 20).parent)
     workshop.deploy("one")
     workshop.deploy("two")
 

@@ -173,7 +173,7 @@ def test_a_worker_that_dies_loses_nothing(engine, note, runtime):
     runtime.start_worker()
     end = engine.end_of(execution)
     assert end["status"] == "failed", end
-    assert "resumable" in end["error"]
+    assert "not resumable" in end["error"]
     engine.act(execution, "resume")
     end = engine.end_of(execution)
 

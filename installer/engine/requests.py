@@ -77,7 +77,12 @@ def _units(change: StageDifference) -> dict[str, Any] | None:
         for entry in now
         if entry.verb is Verb.START and change.touched.intersection(entry.unit.restart_on)
     ]
-    return verbs | {"start_afresh": afresh, "daemon_reload": change.reloads_systemd}
+    return verbs | {
+        "start_afresh": afresh,
+        # the node itself sees whether a unit of this stage is stale: often it was never loaded
+        "daemon_reload": change.touches_foreign_units,
+        "look_at": _names(unit.name for unit in change.stage.state.units),
+    }
 
 
 def _names(names: Iterable[str]) -> list[str]:

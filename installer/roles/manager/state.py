@@ -41,7 +41,7 @@ _CODE = environment_mark("manager")  # changes with the runtime's environment
 def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
     """Return the stages of a manager: packages, its part in the cluster, its services."""
     return (
-        Stage(name="packages", state=web_packages() | NodeState(packages=(Package("syncthing"),))),
+        Stage(name="packages", state=web_packages(manager.web) | _programs(manager)),
         Stage(
             name="runtime",
             after=("toolkit", "database", "queue"),
@@ -53,6 +53,15 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
             state=_services(manager) | web_state(manager.web),
             gate=_rest_gate(manager),
         ),
+    )
+
+
+def _programs(manager: ManagerSettings) -> NodeState:
+    """Return packages and our units; systemd reads them once, after the packages."""
+    units = (REST, SYNC, RECONCILER) if manager.has_file_sync else (REST,)
+    return NodeState(
+        packages=(Package("syncthing"),),
+        files=tuple(_unit_file(name, manager) for name in units),
     )
 
 
@@ -118,11 +127,8 @@ def _device(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 
 def _services(manager: ManagerSettings) -> NodeState:
     trust = tuple(file.path for file in _trust(manager))
-    rest = _unit_file(REST, manager)
-    changes = (rest.path, CONFIG_PATH, *trust, _CODE)
-    state = NodeState(
-        files=(rest,), units=(Unit(name=REST, restart_on=changes, one_at_a_time=True),)
-    )
+    changes = (_unit_path(REST), CONFIG_PATH, *trust, _CODE)
+    state = NodeState(units=(Unit(name=REST, restart_on=changes, one_at_a_time=True),))
     return state | _replication(manager, trust)
 
 
@@ -130,14 +136,12 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
     if not manager.has_file_sync:
         stopped = (Unit(name=name, target=UnitTarget.STOPPED) for name in (RECONCILER, SYNC))
         return NodeState(units=tuple(stopped))
-    syncthing, reconciler = (_unit_file(name, manager) for name in (SYNC, RECONCILER))
     device = tuple(file.path for file in _device(manager))
     settings = (CONFIG_PATH, *trust, *device, _CODE)
     return NodeState(
-        files=(syncthing, reconciler),
         units=(
-            Unit(name=SYNC, restart_on=(syncthing.path, *device)),
-            Unit(name=RECONCILER, restart_on=(reconciler.path, *settings)),
+            Unit(name=SYNC, restart_on=(_unit_path(SYNC), *device)),
+            Unit(name=RECONCILER, restart_on=(_unit_path(RECONCILER), *settings)),
         ),
         data=(
             "/var/log/cloudify/nginx",
@@ -150,7 +154,11 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
 def _unit_file(name: str, manager: ManagerSettings) -> ManagedFile:
     values = {"user": USER, "home": HOME, "resources": RESOURCES}
     content = render(f"manager/{name}.j2", environment=manager.rest.environment, **values)
-    return ManagedFile(path=f"{_UNIT_FOLDER}/{name}", content=content)
+    return ManagedFile(path=_unit_path(name), content=content, before_packages=True)
+
+
+def _unit_path(name: str) -> str:
+    return f"{_UNIT_FOLDER}/{name}"
 
 
 def _rest_gate(manager: ManagerSettings) -> Gate:

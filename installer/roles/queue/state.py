@@ -12,6 +12,7 @@ UNIT = "rabbitmq-server.service"
 DEFINITIONS = "/etc/rabbitmq/definitions.json"
 _COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
 _DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+_HARDENING = f"{_DROP_INS}/20-hardening.conf"
 _OWNER = "rabbitmq"
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
 
@@ -21,7 +22,7 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
     return (
         Stage(
             name="packages",
-            state=NodeState(packages=(Package("rabbitmq-server"),), files=(_start_condition(),)),
+            state=NodeState(packages=(Package("rabbitmq-server"),), files=_drop_ins(queue)),
         ),
         Stage(
             name="broker",
@@ -32,11 +33,19 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
     )
 
 
-def _start_condition() -> ManagedFile:
-    return ManagedFile(
-        path=f"{_DROP_INS}/10-configured.conf",
-        content=render("queue/10-configured.conf.j2"),
-        before_packages=True,
+def _drop_ins(queue: QueueSettings) -> tuple[ManagedFile, ManagedFile]:
+    """Return what is ours of the unit, all before the package: systemd then reads it once."""
+    return (
+        ManagedFile(
+            path=f"{_DROP_INS}/10-configured.conf",
+            content=render("queue/10-configured.conf.j2"),
+            before_packages=True,
+        ),
+        ManagedFile(
+            path=_HARDENING,
+            content=render("queue/20-hardening.conf.j2", queue=queue),
+            before_packages=True,
+        ),
     )
 
 
@@ -51,7 +60,7 @@ def _broker(queue: QueueSettings) -> NodeState:
     )
     unit = Unit(
         name=UNIT,
-        restart_on=tuple(file.path for file in files),
+        restart_on=(_HARDENING, *(file.path for file in files)),
         reload_on=(users.path,),
         one_at_a_time=True,
     )
@@ -82,10 +91,6 @@ def _configuration(queue: QueueSettings) -> tuple[ManagedFile, ...]:
             path="/etc/rabbitmq/enabled_plugins",
             content=render("queue/enabled_plugins.j2"),
             owner=_OWNER,  # the package's scripts give it to the broker at each upgrade
-        ),
-        ManagedFile(
-            path=f"{_DROP_INS}/20-hardening.conf",
-            content=render("queue/20-hardening.conf.j2", queue=queue),
         ),
     )
 

@@ -12,6 +12,10 @@ def _text(state: NodeState, path: str) -> str:
     return state.file(path).content.decode()
 
 
+def _unit_files(settings: QueueSettings) -> NodeState:
+    return queue_stages(settings)[0].state
+
+
 def _broker(settings: QueueSettings) -> Stage:
     return queue_stages(settings)[-1]
 
@@ -62,9 +66,8 @@ def test_the_package_cannot_start_a_broker_without_its_configuration(queue):
     """Such a broker has data and so never joins the cluster."""
     packages = queue_stages(queue())[0].state
 
-    (condition,) = packages.files
-
-    assert condition.before_packages
+    condition = next(file for file in packages.files if file.path.endswith("10-configured.conf"))
+    assert all(file.before_packages for file in packages.files)
     assert f"ConditionPathExists={DEFINITIONS}" in condition.content.decode()
 
 
@@ -93,7 +96,7 @@ def test_brokers_restart_one_at_a_time_for_everything_but_users(queue):
 
 
 def test_the_limit_of_open_files_is_the_configured_one(queue):
-    files = _broker(queue(fd_limit=4096)).state
+    files = _unit_files(queue(fd_limit=4096))
 
     assert "LimitNOFILE=4096" in _text(files, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
@@ -132,6 +135,6 @@ def test_scripts_are_shell(queue):
 
 def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
     """They die of the signal before it and it logs crashes, or they ignore it for minutes."""
-    drop_in = _text(_broker(queue()).state, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
+    drop_in = _text(_unit_files(queue()), f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
     assert "KillMode=mixed" in drop_in

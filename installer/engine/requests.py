@@ -1,10 +1,10 @@
 """What a stage's difference asks of the programs on the node."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from installer.engine.changes import StageDifference, Verb
-from installer.engine.observation import digest, observe_request
+from installer.engine.observation import observe_request
 from installer.state import Directory, ManagedFile
 
 INSTALL_S = 1800
@@ -42,14 +42,6 @@ def state_request(change: StageDifference) -> dict[str, Any]:
         "rights": [_rights(entry.file) for entry in change.files if entry.is_rights_only],
         "absent": list(change.absent),
         "units": _units(change),
-    }
-
-
-def tree_request(files: Sequence[ManagedFile], directories: Sequence[Directory]) -> dict[str, Any]:
-    """Return the request for `node/tree.py`."""
-    return {
-        "files": [_file(file) | {"digest": digest(file.content)} for file in files],
-        "directories": [_rights(entry) for entry in directories],
     }
 
 

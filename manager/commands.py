@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import VERSION
 from manager.errors import BadParameters, ManagerError, SettingsError
 from manager.log import configure_logging
 from manager.settings import Settings, settings_path
@@ -132,8 +133,10 @@ def _database(settings: Settings, *, connections: int = 5) -> "Iterator[Database
 
 
 def _work(settings: Settings, _options: argparse.Namespace) -> int:
+    from manager.types.render import publish_types
     from manager.worker.service import serve as work
 
+    publish_types(settings.paths.resources, VERSION)
     work(settings)
     return 0
 

@@ -13,6 +13,9 @@ ManagerError
     ├── NoOutsideService (400) unknown_action_error
     ├── Conflict (409)         conflict_error
     ├── IllegalAction (400)    illegal_action_error
+    ├── InvalidBlueprint (400) invalid_blueprint_error
+    ├── DependentExists (400)  dependent_exists_error
+    ├── BlueprintInUse (405)   blueprint_in_use
     └── Unavailable (503)      service_unavailable_error
 """
 
@@ -123,6 +126,13 @@ class NoOutsideService(RequestError):
         super().__init__("This manager registers with nobody and needs no registration")
 
 
+class PluginInUse(RequestError):
+    """A plugin that a blueprint needs."""
+
+    status = 405
+    code = "plugin_in_use"
+
+
 class Conflict(RequestError):
     """The thing exists already, or changed meanwhile."""
 
@@ -135,6 +145,27 @@ class IllegalAction(RequestError):
 
     status = 400
     code = "illegal_action_error"
+
+
+class BlueprintInUse(RequestError):
+    """Another blueprint imports this one."""
+
+    status = 405
+    code = "blueprint_in_use"
+
+
+class InvalidBlueprint(RequestError):
+    """The blueprint that was uploaded cannot be used."""
+
+    status = 400
+    code = "invalid_blueprint_error"
+
+
+class DependentExists(RequestError):
+    """Something still needs what is to be deleted."""
+
+    status = 400
+    code = "dependent_exists_error"
 
 
 class Unavailable(RequestError):

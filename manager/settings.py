@@ -28,6 +28,7 @@ class ManagerSettings:
     public_ip: str
     ca_path: Path
     networks: dict[str, str] = field(default_factory=dict)
+    internal_rest_port: int = 53333
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,15 @@ class PathSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettings:
+    """How large uploads may be, and what may come out of an archive."""
+
+    max_upload_mb: int = 10_240
+    max_unpacked_mb: int = 8_192
+    max_archive_entries: int = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """The management worker: how many workflows and operations it runs at once, each in a process.
 
@@ -142,6 +152,7 @@ class Settings:
     rest: RestSettings = RestSettings()
     file_sync: FileSyncSettings = FileSyncSettings()
     paths: PathSettings = PathSettings()
+    files: FileSettings = FileSettings()
     worker: WorkerSettings = WorkerSettings()
     services: dict[str, str] = field(default_factory=default_services)
 

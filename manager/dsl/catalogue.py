@@ -31,6 +31,9 @@ class Catalogue(Protocol):
     def blueprint(self, blueprint_id: str) -> Path | None:
         """Return the main file of an uploaded blueprint, or None."""
 
+    def file(self, path: Path) -> Path:
+        """Return a plugin's file, which may have to be fetched first."""
+
 
 @dataclass(frozen=True, slots=True)
 class PluginImport:

@@ -22,3 +22,10 @@ class CapabilitiesEvaluationFailed(RequestError):
 
     status = 400
     code = "deployment_capabilities_evaluation_error"
+
+
+class ImpossibleModification(RequestError):
+    """The deployment's relationships do not allow these numbers of instances."""
+
+    status = 400
+    code = "illegal_action_error"

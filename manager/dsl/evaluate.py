@@ -13,6 +13,9 @@ from dsl_parser.exceptions import (
     DSLParsingException,
     EvaluationRecursionLimitReached,
     FunctionEvaluationError,
+    FunctionValidationError,
+    InputEvaluationError,
+    UnknownInputError,
 )
 
 from manager.dsl.errors import (
@@ -29,6 +32,9 @@ Document = dict[str, Any]
 # it trusts what a blueprint or a caller wrote.
 _FAILURES: Final = (
     FunctionEvaluationError,
+    FunctionValidationError,
+    InputEvaluationError,
+    UnknownInputError,
     EvaluationRecursionLimitReached,
     DSLParsingException,
     AttributeError,
@@ -81,22 +87,18 @@ class Evaluator:
             return _document(functions.evaluate_functions(payload, context, self._storage()))
 
     def node(self, node: Document, instance_id: str | None = None) -> Document:
-        """Return `node` with its functions evaluated, in the context of an instance if one is given.
+        """Return `node` with its functions evaluated, in the context of an instance if given.
 
         The keys `name` and `instance_id_hint`, which dsl_parser needs, stay: clients know them.
         """
         node["name"] = node["id"]
         with _explained(FunctionsEvaluationFailed):
-            return _document(
-                functions.evaluate_node_functions(node, self._storage(), instance_id)
-            )
+            return _document(functions.evaluate_node_functions(node, self._storage(), instance_id))
 
     def instance(self, instance: Document) -> Document:
         """Return a node instance with the functions of its runtime properties evaluated."""
         with _explained(FunctionsEvaluationFailed):
-            return _document(
-                functions.evaluate_node_instance_functions(instance, self._storage())
-            )
+            return _document(functions.evaluate_node_instance_functions(instance, self._storage()))
 
     def _storage(self) -> EvaluationStorage:
         return EvaluationStorage(self._facts, _capability_value)

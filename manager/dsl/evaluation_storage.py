@@ -18,26 +18,51 @@ Document = dict[str, Any]
 
 
 class Facts(Protocol):
-    """A deployment as its caller may see it; dictionaries belong to the facts and are not changed."""
+    """A deployment as its caller may see it; its dictionaries are not to be changed."""
 
     @property
-    def deployment_id(self) -> str: ...
+    def deployment_id(self) -> str:
+        """Return the deployment's id."""
+
     @property
-    def inputs(self) -> Mapping[str, Any]: ...
+    def inputs(self) -> Mapping[str, Any]:
+        """Return the inputs' values."""
+
     @property
-    def outputs(self) -> Document: ...
+    def outputs(self) -> Document:
+        """Return the outputs' definitions."""
+
     @property
-    def capabilities(self) -> Document: ...
+    def capabilities(self) -> Document:
+        """Return the capabilities' definitions."""
+
     @property
-    def system(self) -> Mapping[tuple[str, str], str]: ...
-    def node(self, node_id: str) -> Document: ...
-    def instance(self, instance_id: str) -> Document: ...
-    def instances(self, node_id: str | None) -> Sequence[Document]: ...
-    def labels(self, key: str) -> Sequence[str]: ...
-    def secret(self, key: str) -> str: ...
-    def display_names(self, deployment_ids: Sequence[str]) -> Sequence[str]: ...
-    def deployment(self, deployment_id: str) -> "Facts": ...
-    def group(self, group_id: str) -> Sequence["Facts"]: ...
+    def system(self) -> Mapping[tuple[str, str], str]:
+        """Return what get_sys answers, by entity and property."""
+
+    def node(self, node_id: str) -> Document:
+        """Return a node; raises NotFound."""
+
+    def instance(self, instance_id: str) -> Document:
+        """Return a node instance; raises NotFound."""
+
+    def instances(self, node_id: str | None) -> Sequence[Document]:
+        """Return the instances of a node, or of all."""
+
+    def labels(self, key: str) -> Sequence[str]:
+        """Return the values of a label, oldest first."""
+
+    def secret(self, key: str) -> str:
+        """Return a secret's value; raises NotFound."""
+
+    def display_names(self, deployment_ids: Sequence[str]) -> Sequence[str]:
+        """Return the names of deployments."""
+
+    def deployment(self, deployment_id: str) -> "Facts":
+        """Return the facts of another deployment; raises NotFound."""
+
+    def group(self, group_id: str) -> Sequence["Facts"]:
+        """Return the facts of a group's deployments; raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +199,6 @@ class EvaluationStorage:
 
 
 def _nested(value: Any, path: Sequence[Any]) -> Any:
-    if len(path) <= 2:  # noqa: PLR2004 - deployment and capability, no key within its value
+    if len(path) <= 2:
         return value
     return functions.get_nested_attribute_value_of_capability(value, path)["value"]

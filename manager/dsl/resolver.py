@@ -91,7 +91,8 @@ class ImportResolver(AbstractImportResolver):  # type: ignore[misc]
             _fail(url, str(error))
 
     def _plugin_yaml(self, url: str, dsl_version: str | None) -> str:
-        return yaml_for_version(self._plugin(url).yaml_paths, dsl_version).read_text()
+        path = yaml_for_version(self._plugin(url).yaml_paths, dsl_version)
+        return (self._catalogue.file(path) if self._catalogue else path).read_text()
 
     def _plugin(self, url: str) -> CataloguePlugin:
         wanted = PluginImport.parse(url)

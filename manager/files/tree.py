@@ -14,7 +14,7 @@ TENANT_RESOURCES = "tenant-resources"
 
 INCOMING = ".incoming"  # of this manager alone: replication leaves it out
 FILE_MODE, PROGRAM_MODE, FOLDER_MODE = 0o644, 0o755, 0o755
-_FORMATS = ("zip", "tar", "tar.gz", "tar.bz2")
+FORMATS = ("zip", "tar", "tar.gz", "tar.bz2")
 MAX_ID_BYTES = MAX_NAME_BYTES - len(".tar.bz2")  # an archive is named for its blueprint
 
 
@@ -40,7 +40,7 @@ class FileTree:
     def archive(self, tenant: str, blueprint_id: str) -> Path | None:
         """Return a blueprint's archive, or None when this manager lacks it."""
         folder = self.archives(tenant, blueprint_id)
-        paths = (folder / f"{blueprint_id}.{name}" for name in _FORMATS)
+        paths = (folder / f"{blueprint_id}.{name}" for name in FORMATS)
         return next((path for path in paths if path.is_file()), None)
 
     def deployment(self, tenant: str, deployment_id: str) -> Path:

@@ -38,6 +38,7 @@ def authorize(permission: str | None = None) -> Callable[[Callable[P, R]], Calla
                     g.caller.require(permission)
                 return handler(*args, **kwargs)
 
+        guarded.__dict__["permission"] = permission  # the API's description tells it
         return guarded
 
     return decorate

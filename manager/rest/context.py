@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app, g
 from sqlalchemy.orm import Session
 
+from manager.broker.publish import Publisher
 from manager.services.authentication import Authenticator, Caller
 from manager.services.status import ManagerStatus
 from manager.settings import Settings
@@ -19,6 +20,7 @@ class Services:
 
     settings: Settings
     database: Database
+    publisher: Publisher
     authenticator: Authenticator
     status: ManagerStatus
 

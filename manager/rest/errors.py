@@ -4,9 +4,9 @@ import logging
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 
-from manager.errors import BadParameters, RequestError
+from manager.errors import BadParameters, Conflict, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +15,7 @@ def install_handlers(app: Flask) -> None:
     """Let the application answer our errors with envelopes; unknown URLs keep Werkzeug's pages."""
     app.register_error_handler(RequestError, _answer)
     app.register_error_handler(DataError, _answer_unstorable)
+    app.register_error_handler(IntegrityError, _answer_collision)
     app.register_error_handler(500, _answer_unexpected)
 
 
@@ -28,6 +29,12 @@ def _answer_unstorable(error: DataError) -> ResponseReturnValue:
     # For instance a NUL character: JSON has it, PostgreSQL's text has not.
     reason = str(error.orig).splitlines()[0]
     return _answer(BadParameters(f"The request has a value that cannot be stored: {reason}"))
+
+
+def _answer_collision(error: IntegrityError) -> ResponseReturnValue:
+    # Two requests at once: one made, or removed, what the other had looked for.
+    logger.warning("%s %s collided: %s", request.method, request.path, error.orig)
+    return _answer(Conflict("Another request has changed what this one is about: repeat it"))
 
 
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:

@@ -8,17 +8,20 @@ from manager.errors import BadParameters
 
 def text_field(body: Mapping[str, Any], name: str) -> str:
     """Return a field that must be a text; raises BadParameters."""
-    return _typed(body, name, str)
+    found: str = _typed(body, name, str)
+    return found
 
 
 def list_field(body: Mapping[str, Any], name: str) -> list[Any]:
     """Return a field that must be a list; raises BadParameters."""
-    return _typed(body, name, list)
+    found: list[Any] = _typed(body, name, list)
+    return found
 
 
 def object_field(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a field that must be an object; raises BadParameters."""
-    return _typed(body, name, dict)
+    found: dict[str, Any] = _typed(body, name, dict)
+    return found
 
 
 def _typed(body: Mapping[str, Any], name: str, wanted: type[Any]) -> Any:

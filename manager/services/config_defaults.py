@@ -39,6 +39,7 @@ def config_defaults(rest: RestSettings) -> tuple[ConfigDefault, ...]:
         ConfigDefault(
             "rest", "default_page_size", 1000, {"type": "integer", "minimum": 1, "maximum": 10000}
         ),
+        ConfigDefault("rest", "max_concurrent_workflows", 20, {"type": "integer", "minimum": 1}),
         ConfigDefault("rest", "rest_service_log_level", "INFO", _LEVEL),
         ConfigDefault("workflow", "task_retries", 60, _RETRIES),
         ConfigDefault("workflow", "task_retry_interval", 15, _RETRIES),

@@ -52,8 +52,15 @@ class ModificationAlreadyEnded(RequestError):
     code = "deployment_modification_already_ended_error"
 
 
-class InvalidModification(RequestError):
-    """The modification asks for what the deployment cannot have."""
+class DeploymentCreationInProgress(RequestError):
+    """The deployment's environment is still being made."""
+
+    status = 400
+    code = "deployment_environment_creation_in_progress_error"
+
+
+class IllegalDeploymentUpdate(RequestError):
+    """The request changes nothing."""
 
     status = 400
     code = "illegal_action_error"

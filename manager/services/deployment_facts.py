@@ -142,9 +142,7 @@ class DeploymentFacts:
         """Return the values of a label, oldest first."""
         query = (
             select(DeploymentLabel.value)
-            .where(
-                DeploymentLabel.deployment_key == self.row.key, DeploymentLabel.name == str(key)
-            )
+            .where(DeploymentLabel.deployment_key == self.row.key, DeploymentLabel.name == str(key))
             .order_by(DeploymentLabel.created_at, DeploymentLabel.value)
         )
         return self.reading.session.scalars(query).all()

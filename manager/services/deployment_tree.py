@@ -8,7 +8,19 @@ from collections.abc import Collection
 from typing import Any
 
 from cloudify.models_states import DeploymentState
-from sqlalchemy import CTE, ColumnElement, Select, and_, case, exists, func, null, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy import update as update_rows
 from sqlalchemy.orm import Session, aliased
 
@@ -119,8 +131,8 @@ def _recalculate_one(session: Session, key: int) -> None:
     below = [counts["sub_services_status"], counts["sub_environments_status"]]
     own = own_status()
     status: Any = case(
-        (or_(own == _ATTENTION, _ATTENTION in below), _ATTENTION),
-        (or_(own == _IN_PROGRESS, _IN_PROGRESS in below), _IN_PROGRESS),
+        (or_(own == _ATTENTION, literal(_ATTENTION in below)), _ATTENTION),
+        (or_(own == _IN_PROGRESS, literal(_IN_PROGRESS in below)), _IN_PROGRESS),
         else_=_GOOD,
     )
     session.execute(
@@ -140,15 +152,13 @@ def _worst(status: ColumnElement[str], among: ColumnElement[bool]) -> ColumnElem
     )
 
 
-def _edges() -> Select[Any]:
+def _edges() -> Select[int, int]:
     child, parent = aliased(Deployment), aliased(Deployment)
     return (
         select(child.key.label("child"), parent.key.label("parent"))
         .select_from(DeploymentLabel)
         .join(child, child.key == DeploymentLabel.deployment_key)
-        .join(
-            parent, and_(parent.tenant_id == child.tenant_id, parent.id == DeploymentLabel.value)
-        )
+        .join(parent, and_(parent.tenant_id == child.tenant_id, parent.id == DeploymentLabel.value))
         .where(DeploymentLabel.name == PARENT)
     )
 

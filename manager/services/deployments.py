@@ -154,9 +154,7 @@ def add_labels(
     set_labels(session, deployment, [{name: value} for name, value in sorted(wanted)], creator_id)
 
 
-def set_visibility(
-    session: Session, caller: Caller, deployment_id: str, visibility: str
-) -> None:
+def set_visibility(session: Session, caller: Caller, deployment_id: str, visibility: str) -> None:
     """Let more users see a deployment and its parts; never more than see its blueprint."""
     deployment = find_to_change(session, caller, Deployment, deployment_id)
     blueprint = session.get_one(Blueprint, deployment.blueprint_key)
@@ -173,9 +171,7 @@ def set_visibility(
         session.execute(update(part).where(parts).values(visibility=visibility))
 
 
-def set_site(
-    session: Session, caller: Caller, deployment_id: str, site_name: str | None
-) -> None:
+def set_site(session: Session, caller: Caller, deployment_id: str, site_name: str | None) -> None:
     """Say at which site a deployment is; None takes it from its site."""
     deployment = find_to_change(session, caller, Deployment, deployment_id)
     site = None

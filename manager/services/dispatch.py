@@ -35,13 +35,13 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message about an execution; the token's hash tells which dispatch it belongs to."""
+    """A message; of an execution's, the token's hash tells which dispatch it belongs to."""
 
     exchange: str
     routing_key: str
     body: Mapping[str, Any]
-    execution_key: int
-    token_hash: str
+    execution_key: int | None = None
+    token_hash: str | None = None
 
 
 class Dispatcher:
@@ -54,14 +54,15 @@ class Dispatcher:
     def send(self, messages: list[Message]) -> None:
         """Publish `messages`; what no broker takes now is left for `redispatch_pending`."""
         sent = [message for message in messages if self._publish(message)]
-        if sent:
-            self._note(sent)
+        if of_executions := [message for message in sent if message.execution_key is not None]:
+            self._note(of_executions)
 
     def _publish(self, message: Message) -> bool:
         try:
             self._publisher.publish(message.exchange, message.routing_key, message.body)
         except ManagerError as error:
-            logger.warning("execution %s waits for a broker: %s", message.execution_key, error)
+            what = message.execution_key or message.routing_key
+            logger.warning("execution %s waits for a broker: %s", what, error)
             return False
         return True
 
@@ -109,6 +110,12 @@ def dispatch_kill(session: Session, execution: Execution) -> None:
     }
     body = {"service_task": {"task_name": "cancel-workflow", "kwargs": kwargs}}
     _send(session, execution, _SERVICE, "service", body)
+
+
+def dispatch_service(session: Session, task: str, kwargs: Mapping[str, Any]) -> None:
+    """Let every manager's worker do a service task once the session is committed."""
+    body = {"service_task": {"task_name": task, "kwargs": kwargs}}
+    send_after_commit(session, Message(exchange=_SERVICE, routing_key="service", body=body))
 
 
 def redispatch_pending(session: Session, *, older_than_s: int = _STALE_S, limit: int = 100) -> int:

@@ -11,7 +11,12 @@ from manager.services.deployment_status import note_execution
 from manager.services.dispatch import dispatch_kill
 from manager.services.execution_errors import IllegalAction
 from manager.services.execution_gate import find_blockers, take_gate
-from manager.services.execution_life import lock_execution, set_status, start_queued
+from manager.services.execution_life import (
+    ExecutionPlace,
+    lock_execution,
+    set_status,
+    start_queued,
+)
 from manager.services.execution_status import (
     END,
     RESUMABLE,
@@ -22,38 +27,42 @@ from manager.services.execution_status import (
 )
 from manager.services.execution_tokens import IN_FLIGHT
 from manager.services.executions import make_pending
+from manager.services.operations import NOP
 from manager.storage.models import Deployment, Execution, Node, NodeInstance, Operation, TasksGraph
 
 _UNSUCCESSFUL = ("rescheduled", "failed")
 _COMPONENT = "cloudify.nodes.Component"
 
 
-def cancel_execution(session: Session, execution_key: int, how: Cancellation) -> Execution:
+def cancel_execution(session: Session, where: ExecutionPlace, how: Cancellation) -> Execution:
     """Ask an execution to end, and those of its components with it.
 
     One that waits has no process and ends at once. Raises IllegalAction.
     """
-    take_gate(session)
-    execution = lock_execution(session, execution_key)
+    components = list(_component_executions(session, where.deployment_key))
+    take_gate(session, where.deployment_key, *(place.deployment_key for place in components))
+    execution = lock_execution(session, where.key)
     current = ExecutionStatus(execution.status)
     if current not in WAITING and not may_cancel(current, how):
         raise IllegalAction(
             f"Can't {how.value} execution {execution.id} because it's in status {current}"
         )
-    for key in [execution_key, *_component_executions(session, execution)]:
-        _cancel(session, lock_execution(session, key), how)
+    _cancel(session, execution, how)
+    for place in components:
+        _cancel(session, lock_execution(session, place.key), how)
     start_queued(session)
     return execution
 
 
-def resume_execution(session: Session, execution_key: int, *, force: bool) -> Execution:
+def resume_execution(session: Session, where: ExecutionPlace, *, force: bool) -> Execution:
     """Let an execution go on from its stored task graph, and those of its components with it.
 
     `force` sends again what was under way when it ended. Raises Conflict in other statuses than
     failed, cancelled and, without force, started; ExistingRunningExecution beside another one.
     """
-    take_gate(session)
-    execution = lock_execution(session, execution_key)
+    components = list(_component_executions(session, where.deployment_key))
+    take_gate(session, where.deployment_key, *(place.deployment_key for place in components))
+    execution = lock_execution(session, where.key)
     current = ExecutionStatus(execution.status)
     if current not in RESUMABLE and (force or current is not ExecutionStatus.STARTED):
         action = "force-resume" if force else "resume"
@@ -61,20 +70,20 @@ def resume_execution(session: Session, execution_key: int, *, force: bool) -> Ex
     if blockers := find_blockers(session, execution, force=False):
         blockers.refuse()
     _resume(session, execution, force=force)
-    for key in _component_executions(session, execution):
-        component = lock_execution(session, key)
+    for place in components:
+        component = lock_execution(session, place.key)
         if component.status in RESUMABLE:
             _resume(session, component, force=force)
     return execution
 
 
-def requeue_execution(session: Session, execution_key: int) -> Execution:
+def requeue_execution(session: Session, where: ExecutionPlace) -> Execution:
     """Let an execution that waits, or was never taken by a worker, take its turn now.
 
     Raises Conflict in other statuses than scheduled, queued and pending.
     """
-    take_gate(session)
-    execution = lock_execution(session, execution_key)
+    take_gate(session, where.deployment_key)
+    execution = lock_execution(session, where.key)
     if execution.status == ExecutionStatus.PENDING:
         make_pending(session, execution)
         return execution
@@ -97,6 +106,22 @@ def reset_operations(session: Session, execution_key: int, *, force: bool) -> No
         Operation.parameters["retried_task"].astext.is_not(None),
     )
     states = (*_UNSUCCESSFUL, *IN_FLIGHT) if force else _UNSUCCESSFUL
+    finished = session.scalar(
+        select(func.count())
+        .select_from(Operation)
+        .where(
+            Operation.tasks_graph_key.in_(graphs),
+            Operation.state.in_(_UNSUCCESSFUL),
+            Operation.id.not_in(retried),
+            Operation.type != NOP,
+        )
+    )
+    session.execute(
+        update(Execution)
+        .where(Execution.key == execution_key)
+        .values(finished_operations=Execution.finished_operations - finished),
+        execution_options={"synchronize_session": False},
+    )
     session.execute(
         update(Operation)
         .where(
@@ -133,23 +158,22 @@ def _resume(session: Session, execution: Execution, *, force: bool) -> None:
     note_execution(session, execution)
 
 
-def _component_executions(session: Session, execution: Execution) -> list[int]:
-    """Return the latest executions of the deployments that are components of this one's."""
-    found: list[int] = []
+def _component_executions(session: Session, deployment_key: int | None) -> Iterator[ExecutionPlace]:
+    """Yield the latest executions of the deployments that are components of this one."""
     seen: set[int] = set()
-    waiting = [execution.deployment_key]
+    waiting = [deployment_key]
     while waiting:
         key = waiting.pop()
         if key is None or key in seen:
             continue
         seen.add(key)
-        for deployment_key, execution_key in _latest_of_components(session, key):
-            waiting.append(deployment_key)
-            found.append(execution_key)
-    return found
+        for place in _latest_of_components(session, key):
+            waiting.append(place.deployment_key)
+            if place.deployment_key not in seen:
+                yield place
 
 
-def _latest_of_components(session: Session, deployment_key: int) -> Iterator[tuple[int, int]]:
+def _latest_of_components(session: Session, deployment_key: int) -> list[ExecutionPlace]:
     named = NodeInstance.runtime_properties["deployment"]["id"].astext
     query = (
         select(Deployment.key, func.max(Execution.key))
@@ -163,5 +187,4 @@ def _latest_of_components(session: Session, deployment_key: int) -> Iterator[tup
         )
         .group_by(Deployment.key)
     )
-    for row in session.execute(query):
-        yield row[0], row[1]
+    return [ExecutionPlace(row[1], row[0]) for row in session.execute(query)]

@@ -1,7 +1,10 @@
 """Which executions may run side by side, decided by one transaction of the cluster at a time.
 
-Whoever starts, queues, cancels or ends an execution first takes the gate, an advisory lock that
-lasts until its commit; so no decision is made on what another transaction is about to change.
+Whoever starts, queues, cancels or ends an execution takes the gate, an advisory lock that lasts
+until its commit; so no decision is made on what another transaction is about to change.
+
+Locks are always taken in this order, or transactions would wait for each other: rows of
+deployments, the gate, rows of executions.
 """
 
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from sqlalchemy.orm import Session
 from manager.services.config import config_values
 from manager.services.execution_errors import ExistingRunningExecution
 from manager.services.execution_status import ACTIVE, ExecutionStatus
-from manager.storage.models import Execution
+from manager.storage.models import Deployment, Execution
 
 _GATE = 0x65786563  # "exec", among PostgreSQL's advisory locks
 _DEFAULT_LIMIT = 20
@@ -21,9 +24,18 @@ IS_ACTIVE = Execution.status.in_(sorted(ACTIVE))
 IS_QUEUED = Execution.status == ExecutionStatus.QUEUED
 
 
-def take_gate(session: Session) -> None:
-    """Wait until no other transaction decides about executions."""
+def take_gate(session: Session, *deployment_keys: int | None) -> None:
+    """Wait until no other transaction decides about executions, nor changes these deployments."""
+    lock_deployments(session, *deployment_keys)
     session.execute(select(func.pg_advisory_xact_lock(_GATE)))
+
+
+def lock_deployments(session: Session, *keys: int | None) -> None:
+    """Lock deployments whose statuses this transaction is about to write."""
+    wanted = sorted({key for key in keys if key is not None})
+    if wanted:
+        query = select(Deployment.key).where(Deployment.key.in_(wanted)).order_by(Deployment.key)
+        session.execute(query.with_for_update(key_share=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,33 +3,50 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from manager.errors import NotFound, RequestError
 from manager.services.deployment_status import note_execution
 from manager.services.event_store import write_event
 from manager.services.execution_errors import InvalidExecutionStatus
-from manager.services.execution_gate import IS_ACTIVE, IS_QUEUED, free_slots, take_gate
+from manager.services.execution_gate import (
+    IS_ACTIVE,
+    IS_QUEUED,
+    free_slots,
+    lock_deployments,
+    take_gate,
+)
 from manager.services.execution_status import END, ExecutionStatus, may_report
 from manager.services.executions import make_pending, prepare
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import workflow_of
 from manager.storage.models import EVENT, Deployment, Execution
 
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPlace:
+    """What must be locked for an execution: its deployment, then itself."""
+
+    key: int
+    deployment_key: int | None
+
+
 _DELETE_ENVIRONMENT = "delete_deployment_environment"
 
 
 def report_status(
-    session: Session, execution_key: int, status: ExecutionStatus, error: str | None = None
+    session: Session, where: ExecutionPlace, status: ExecutionStatus, error: str | None = None
 ) -> Execution:
     """Write the status that a worker reports; call `follow_up` in the same transaction.
 
     Raises InvalidExecutionStatus when it cannot follow the present one.
     """
     if status in END:
-        take_gate(session)
-    execution = lock_execution(session, execution_key)
+        take_gate(session, where.deployment_key)
+    else:
+        lock_deployments(session, where.deployment_key)
+    execution = lock_execution(session, where.key)
     current = ExecutionStatus(execution.status)
     if not may_report(current, status):
         raise InvalidExecutionStatus(
@@ -58,8 +75,29 @@ def follow_up(session: Session, execution: Execution) -> None:
 def finish(
     session: Session, execution_key: int, status: ExecutionStatus, error: str | None = None
 ) -> None:
-    """Report a status and do what follows from it."""
-    follow_up(session, report_status(session, execution_key, status, error))
+    """Report a status and do what follows from it, for those who answer nobody."""
+    where = place_of(session, Execution.key == execution_key)
+    follow_up(session, report_status(session, where, status, error))
+
+
+def place_of(session: Session, *where: ColumnElement[bool]) -> ExecutionPlace:
+    """Return the keys of the execution that the conditions name, unlocked; raises NotFound."""
+    query = select(Execution.key, Execution.deployment_key).where(*where)
+    found = session.execute(query).one_or_none()
+    if found is None:
+        raise NotFound("The requested `Execution` was not found")
+    return ExecutionPlace(found.key, found.deployment_key)
+
+
+def expect_end(session: Session, *where: ColumnElement[bool]) -> None:
+    """Take the locks that an end needs, for those who lock the execution before they call `finish`.
+
+    The order of locks wants these first; an execution that is gone needs none.
+    """
+    query = select(Execution.deployment_key).where(*where)
+    found = session.execute(query).one_or_none()
+    if found is not None:
+        take_gate(session, found.deployment_key)
 
 
 def set_status(
@@ -79,7 +117,8 @@ def set_status(
 
 def lock_execution(session: Session, execution_key: int) -> Execution:
     """Return an execution as it is now, locked until the transaction ends."""
-    query = select(Execution).where(Execution.key == execution_key).with_for_update()
+    query = select(Execution).where(Execution.key == execution_key)
+    query = query.with_for_update(key_share=True)  # events may refer to it meanwhile
     found = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
     if found is None:
         raise NotFound.of("Execution", str(execution_key))
@@ -157,12 +196,18 @@ def _start(session: Session, execution: Execution) -> bool:
         if execution.deployment_key is not None and not execution.is_system_workflow:
             _check_again(session, execution)
     except RequestError as error:
-        set_status(session, execution, ExecutionStatus.FAILED, str(error))
+        _fail_unstarted(execution, str(error))
         write_event(session, execution, EVENT, event_type="workflow_failed", message=str(error))
         return False
     make_pending(session, execution)
-    note_execution(session, execution)
     return True
+
+
+def _fail_unstarted(execution: Execution, error: str) -> None:
+    # the deployment's statuses stay: it was not touched, and its row is not locked here
+    execution.status = ExecutionStatus.FAILED
+    execution.error = error
+    execution.ended_at = func.clock_timestamp()
 
 
 def _check_again(session: Session, execution: Execution) -> None:

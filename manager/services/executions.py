@@ -9,22 +9,24 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from manager.errors import BadParameters
+from manager.errors import BadParameters, Forbidden
 from manager.services.authentication import Caller
-from manager.services.deployment_status import note_execution
 from manager.services.dispatch import dispatch_workflow
 from manager.services.entity_lookup import DatabaseLookup
+from manager.services.event_store import write_event
 from manager.services.execution_errors import (
     DeploymentEnvironmentFailed,
     DeploymentEnvironmentInProgress,
     DeploymentEnvironmentPending,
+    ForbiddenWhileCancelling,
 )
 from manager.services.execution_gate import find_blockers, free_slots, take_gate
 from manager.services.execution_status import ACTIVE, ExecutionStatus
+from manager.services.resources import find
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import SYSTEM_TASKS, workflow_of
 from manager.services.workflow_parameters import merged_parameters
-from manager.storage.models import TENANT_WIDE, Deployment, Execution
+from manager.storage.models import EVENT, TENANT_WIDE, Deployment, Execution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ def start_workflow(
 
     Raises what is wrong with the request: the workflow, its parameters, or what runs already.
     """
-    take_gate(session)
+    take_gate(session, deployment.key)
     _require_environment(session, deployment)
     execution = _make(caller, wanted, deployment)
     prepare(session, execution, deployment)
@@ -92,7 +94,7 @@ def start_system_workflow(  # noqa: PLR0913 - what every caller has to say
 
     Its message goes out at the commit. Raises ExistingRunningExecution, unless it may wait.
     """
-    take_gate(session)
+    take_gate(session, deployment.key if deployment else None)
     wanted = WantedWorkflow(workflow_id=workflow_id, parameters=parameters, options=options)
     execution = _make(caller, wanted, deployment)
     workflow_of(deployment, workflow_id)  # raises NonexistentWorkflow
@@ -115,6 +117,31 @@ def prepare(session: Session, execution: Execution, deployment: Deployment) -> N
     )
 
 
+def deployment_of(session: Session, caller: Caller, deployment_id: object) -> Deployment:
+    """Return the deployment to run a workflow in, unlocked: the gate comes with its own lock.
+
+    Raises NotFound, or Forbidden for another tenant's.
+    """
+    deployment = find(session, caller, Deployment, str(deployment_id))
+    if deployment.tenant_id != caller.tenant_id:
+        raise Forbidden(
+            f"Deployment {deployment.id} belongs to another tenant, which alone may run workflows"
+        )
+    return deployment
+
+
+def require_progress(session: Session, caller: Caller) -> None:
+    """Raise ForbiddenWhileCancelling when the caller is an execution that is being cancelled."""
+    if caller.execution_key is None:
+        return
+    query = select(Execution.status).where(Execution.key == caller.execution_key)
+    status = session.scalars(query).one()
+    if status in ACTIVE - {ExecutionStatus.PENDING, ExecutionStatus.STARTED}:
+        raise ForbiddenWhileCancelling(
+            "The execution that asks for this is being cancelled: it may start nothing new"
+        )
+
+
 def should_start(session: Session, execution: Execution) -> bool:
     """Tell whether nothing stands in the execution's way."""
     return not find_blockers(session, execution, force=False)
@@ -125,6 +152,12 @@ def make_pending(session: Session, execution: Execution) -> None:
     execution.status = ExecutionStatus.PENDING
     session.flush()
     dispatch_workflow(session, execution)
+
+
+def tell_queued(session: Session, execution: Execution) -> None:
+    """Tell in the execution's events that it waits."""
+    message = f"'{execution.workflow_id}' workflow execution was queued"
+    write_event(session, execution, EVENT, event_type="workflow_queued", message=message)
 
 
 def _make(caller: Caller, wanted: WantedWorkflow, deployment: Deployment | None) -> Execution:
@@ -160,7 +193,8 @@ def _begin(session: Session, execution: Execution, options: StartOptions) -> Non
         return
     if options.allow_overlap or not _must_wait(session, execution, options):
         make_pending(session, execution)
-        note_execution(session, execution)
+    else:
+        tell_queued(session, execution)
 
 
 def _must_wait(session: Session, execution: Execution, options: StartOptions) -> bool:

@@ -64,7 +64,7 @@ def replace_labels(
         if (name, value) not in present
     ]
     if new:
-        session.execute(insert(model.__table__), new)
+        session.execute(insert(model), new)
 
 
 def _entry(item: object) -> Iterator[Label]:
@@ -76,7 +76,7 @@ def _entry(item: object) -> Iterator[Label]:
 
 
 def _checked_key(key: Any) -> str:
-    name = key.strip().lower()
+    name = str(key).strip().lower()
     if not name or len(name) > _MAX_LENGTH or not _KEY.fullmatch(name):
         raise BadParameters(
             f"The label's key `{key}` must have 1 to {_MAX_LENGTH} letters, digits, '.', '_' or "

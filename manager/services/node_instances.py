@@ -79,8 +79,8 @@ def update_instance(
             changed["has_configuration_drift"] = has_configuration_drift(
                 changed["system_properties"]
             )
-        table = NodeInstance.__table__
-        session.execute(update(table).where(table.c.key == key).values(changed))
+        statement = update(NodeInstance).where(NodeInstance.key == key).values(changed)
+        session.execute(statement, execution_options={"synchronize_session": False})
     return {**item, **changed}
 
 

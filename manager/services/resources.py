@@ -55,11 +55,11 @@ def find_to_change(
     )
 
 
-def check_id(name: str, value: object) -> str:
+def check_id(name: str, value: object, *, letter_first: bool = True) -> str:
     """Return `value` as the id of a new resource; `name` is the argument in messages.
 
-    Raises BadParameters unless it begins with a letter and has letters, digits, "-", "_" and "."
-    only, 256 at most: ids become names of directories and parts of URLs.
+    Raises BadParameters unless it begins with a letter, if wanted, and has letters, digits, "-",
+    "_" and "." only, 256 at most: ids become names of directories and parts of URLs.
     """
     if not isinstance(value, str) or not value:
         raise BadParameters(f"The `{name}` argument is empty")
@@ -70,6 +70,6 @@ def check_id(name: str, value: object) -> str:
             f"The `{name}` argument contains illegal characters. Only letters, digits and the"
             ' characters "-", "." and "_" are allowed'
         )
-    if not value[0].isalpha():
+    if letter_first and not value[0].isalpha():
         raise BadParameters(f"The `{name}` argument must begin with a letter")
     return value

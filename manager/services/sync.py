@@ -14,6 +14,7 @@ from manager.errors import ManagerError, Unavailable
 from manager.services.device import own_device_id
 from manager.services.syncthing_config import (
     FOLDER_ID,
+    IGNORED,
     device_entry,
     folder_entry,
     options_patch,
@@ -107,6 +108,7 @@ class SyncthingApi:
             *self._set_devices(config["devices"], peers),
             *self._set_folder(config["folders"], peers),
             *self._drop_devices(config["devices"], peers),
+            *self._set_ignores(),
         ]
 
     def _set_options(self, options: dict[str, Any]) -> list[str]:
@@ -144,6 +146,13 @@ class SyncthingApi:
                 self._call("DELETE", f"/config/devices/{device['deviceID']}")
                 changes.append(f"no device {device['name']}")
         return changes
+
+    def _set_ignores(self) -> list[str]:
+        path = f"/db/ignores?folder={FOLDER_ID}"
+        if self._call("GET", path)["ignore"] == list(IGNORED):
+            return []
+        self._call("POST", path, {"ignore": list(IGNORED)})
+        return ["ignores"]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         response = self._http.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)

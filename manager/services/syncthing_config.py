@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from manager.settings import Settings
 
 FOLDER_ID = "cloudify-resources"
+IGNORED = ("/.incoming",)  # uploads that are not complete, files.tree.INCOMING
 _RECONNECT_S = 5  # a manager that comes back is found again so soon; the default is 60
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from manager.services.execution_errors import UnavailableWorkflow
@@ -34,8 +34,8 @@ def _holds(session: Session, deployment_key: int, rules: Mapping[str, Any]) -> b
 
 def _activity(session: Session, deployment_key: int) -> str:
     """Return how many node instances are started: all, partial or none."""
-    query = select(distinct(NodeInstance.state)).where(
-        NodeInstance.deployment_key == deployment_key
+    query = (
+        select(NodeInstance.state).distinct().where(NodeInstance.deployment_key == deployment_key)
     )
     states = set(session.scalars(query))
     if states <= {_ACTIVE}:
@@ -45,6 +45,7 @@ def _activity(session: Session, deployment_key: int) -> str:
 
 def _has_type(session: Session, deployment_key: int, types: list[str]) -> bool:
     query = select(func.count()).where(
-        Node.deployment_key == deployment_key, Node.type_hierarchy.has_any(types)
+        Node.deployment_key == deployment_key,
+        or_(*(Node.type_hierarchy.contains([name]) for name in types)),
     )
     return bool(session.scalar(query))

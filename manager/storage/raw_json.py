@@ -6,20 +6,20 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Dialect, Text, cast, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import UserDefinedType
 
 from manager.storage.view import View
 
 
-class RawJson(TypeDecorator[Any]):
+class RawJson(UserDefinedType[Any]):
     """A JSON document as text that orjson copies into its output."""
 
-    impl = Text
     cache_ok = True
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> orjson.Fragment | None:
-        """Return the document as a fragment of a reply."""
-        return None if value is None else orjson.Fragment(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Return what makes a fragment of a reply of a document's text."""
+        fragment = orjson.Fragment
+        return lambda text: None if text is None else fragment(text)
 
 
 def raw_json(column: Any) -> ColumnElement[Any]:

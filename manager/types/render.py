@@ -20,6 +20,12 @@ def types_yaml(version: str) -> str:
     return yaml.dump(document, Dumper=_PlainDumper, sort_keys=False, width=110)
 
 
+def publish_types(resources: Path, release: str) -> None:
+    """Write the files below /resources: by name, and as the specification of a release."""
+    write_types(resources / "cloudify/types")
+    write_types(resources / "spec/cloudify" / release)
+
+
 def write_types(folder: Path) -> None:
     """Write types.yaml (newest version) and one types_<version>.yaml each below a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,10 +69,11 @@ def _holds(condition: str, version: int) -> bool:
     return not condition or version >= VERSIONS.index(condition)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _PlainDumper(yaml.SafeDumper):
+class _PlainDumper(_DUMPER):  # type: ignore[misc]
     """Writes no anchors: the parser keeps places in the file, and shared nodes would share them."""
 
     def ignore_aliases(self, data: Any) -> bool:

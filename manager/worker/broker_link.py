@@ -18,6 +18,12 @@ class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._connection_tasks_queue = _WakingQueue(self)
 
+    def channel_method(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what the original does; quorum queues refuse to be deleted on a condition."""
+        if method == "queue_delete":
+            kwargs.pop("if_empty", None)
+        return super().channel_method(method, *args, **kwargs)
+
 
 class _WakingQueue(queue.Queue[Any]):
     def __init__(self, connection: PromptConnection) -> None:
@@ -31,20 +37,11 @@ class _WakingQueue(queue.Queue[Any]):
             link.add_callback_threadsafe(lambda: None)
 
 
-class _Parameters(amqp_client.AMQPParams):  # type: ignore[misc]
-    """The original knows no port but RabbitMQ's usual ones."""
-
-    def __init__(self, port: int, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._amqp_params["port"] = port
-
-
 @functools.cache
 def adapt_broker() -> None:
     """Make cloudify-common's AMQP client use the brokers of manager.yaml."""
     settings = load_settings(settings_path()).rabbitmq
     _configure(settings)
-    amqp_client.AMQPParams = functools.partial(_Parameters, settings.port)
     amqp_client.get_client = functools.partial(amqp_client.get_client, cls=PromptConnection)
 
 
@@ -55,3 +52,4 @@ def _configure(settings: RabbitmqSettings) -> None:
     broker_config.broker_cert_path = str(settings.ca_path)
     broker_config.broker_ssl_enabled = True
     broker_config.broker_heartbeat = HEARTBEAT_S
+    type(broker_config).broker_port = settings.port  # it knows no port but RabbitMQ's usual ones

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from manager.services.authentication import Caller
 from manager.services.execution_status import ACTIVE
 from manager.services.execution_tokens import execution_token_hash
 from manager.storage.models import Execution, Operation, TasksGraph, Tenant
@@ -63,6 +64,12 @@ class Reference:
             token=context.get("execution_token") or context.get("rest_token"),
         )
 
+    @property
+    def names(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions that name the execution."""
+        tenant = select(Tenant.id).where(Tenant.name == self.tenant).scalar_subquery()
+        return Execution.id == self.execution_id, Execution.tenant_id == tenant
+
 
 def find_execution(session: Session, reference: Reference) -> Execution | None:
     """Return the execution, locked, unless a later dispatch has made the message void."""
@@ -75,6 +82,19 @@ def find_execution(session: Session, reference: Reference) -> Execution | None:
     if execution is None or reference.token is None:
         return None
     return execution if execution.token_hash == execution_token_hash(reference.token) else None
+
+
+def acting_for(execution: Execution, context: Mapping[str, Any]) -> Caller:
+    """Return the execution as a caller of services, which tell of what it does."""
+    return Caller(
+        user_id=execution.creator_id,
+        username=context.get("execution_creator_username") or "",
+        role="",
+        tenant_id=execution.tenant_id,
+        tenant=context["tenant"]["name"],
+        tenant_role=None,
+        execution_key=execution.key,
+    )
 
 
 def find_operation(session: Session, execution: Execution, operation_id: str) -> Operation | None:

@@ -49,7 +49,12 @@ class Worker:
         return self._insist(attempt)
 
     def publish(
-        self, exchange: str, routing_key: str, body: Mapping[str, Any], *, correlation_id: str | None
+        self,
+        exchange: str,
+        routing_key: str,
+        body: Mapping[str, Any],
+        *,
+        correlation_id: str | None,
     ) -> None:
         """Publish; wait for a broker as long as it takes. Raises Unroutable or Stopping."""
         self._insist(

@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 from manager.broker.publish import Unroutable
 from manager.broker.topology import MANAGEMENT
 from manager.services.execution_status import ACTIVE
+from manager.services.operations import StateChange, change_state
 from manager.storage.models import Operation
 from manager.worker.claims import (
     RENEWAL_S,
     Reference,
+    acting_for,
     claim,
     find_execution,
     find_operation,
@@ -99,8 +101,9 @@ def _take(session: Session, worker: Worker, context: Mapping[str, Any]) -> Taken
         return Taken(Decision.WAIT)
     was_started = operation.state == _STARTED
     claim(operation, worker.identity)
-    operation.state = _STARTED
-    operation.manager_name = worker.identity.manager
+    session.flush()
+    change = StateChange(state=_STARTED, manager_name=worker.identity.manager)
+    change_state(session, acting_for(execution, context), operation.id, change)
     return Taken(Decision.RUN_AGAIN if was_started else Decision.RUN, operation.key)
 
 
@@ -116,7 +119,10 @@ def _run(worker: Worker, job: Job, *, is_repeated: bool) -> Reply | None:
     except TaskFailed as error:
         return {"ok": False, "error": dict(error.payload)}
     except TaskTimedOut:
-        return {"ok": False, "error": timed_out(timeout_s, bool(context.get("timeout_recoverable")))}
+        return {
+            "ok": False,
+            "error": timed_out(timeout_s, bool(context.get("timeout_recoverable"))),
+        }
     except (TaskLost, TaskKilled) as error:
         if worker.stopping.is_set():
             raise Stopping("its process was ended with the worker") from error

@@ -108,9 +108,12 @@ class Runner:
     def _perform(self, job: Job) -> None:
         try:
             self._work(job)
-        except Exception:  # the thread's edge: its broker delivers the message again
+        except Exception:  # the thread's edge
             logger.exception("%s %s failed", self._name, job.key)
-            job.delivery.give_back()
+            if job.delivery.is_redelivered:  # it would come for ever
+                job.delivery.acknowledge()
+            else:
+                job.delivery.give_back()
 
     def _next(self, done: Job) -> Job | None:
         with self._idle:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -12,9 +13,11 @@ from typing import Any
 from manager.broker.consume import Consumer, Delivery, Subscription
 from manager.broker.publish import ConfirmedPublisher
 from manager.broker.topology import OPERATIONS, WORKFLOWS, service_queue
-from manager.errors import Unavailable
+from manager.errors import SettingsError, Unavailable
+from manager.log import configure_logging
 from manager.services.dispatch import connect_outlet
-from manager.settings import Settings
+from manager.settings import Settings, settings_path
+from manager.settings_file import load_settings
 from manager.storage.database import Database
 from manager.worker.claims import Identity, release_all
 from manager.worker.context import Worker
@@ -29,9 +32,22 @@ from manager.worker.workflows import run_workflow, workflow_key
 _CONNECTIONS = 8  # to the database; each is used for milliseconds
 _SERVICE_MESSAGES = 16
 _STALLED_S = 30.0  # full of workflows that may wait for each other's children: run one more
-_READY_TIMEOUT_S = 60.0
+_IDLE_S = 10.0
+_PUBLISH_TYPES = "manager.worker.system.publish_types"
+_INVALID = 3  # the installer's exit code for an invalid configuration
 
 logger = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run the worker with the settings at the usual place."""
+    configure_logging()
+    try:
+        serve(load_settings(settings_path()))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return _INVALID
+    return 0
 
 
 def serve(settings: Settings) -> None:
@@ -78,10 +94,15 @@ class ManagementWorker:
     def run(self) -> None:
         """Work until the worker is told to stop; then leave what is not done to others."""
         self._worker.environments.open()
+        self._publish_types()
         self._consumer.start()
         self._say_when_ready()
         self._sweeper.run()
         self._stop()
+
+    def _publish_types(self) -> None:
+        resources = str(self._worker.settings.paths.resources)
+        self._worker.environments.start_own(_PUBLISH_TYPES, resources=resources).wait()
 
     def _accept_workflow(self, delivery: Delivery) -> None:
         self._accept(self._workflows, workflow_key, delivery)
@@ -115,9 +136,9 @@ class ManagementWorker:
 
     def _say_when_ready(self) -> None:
         def wait() -> None:
-            if self._consumer.is_consuming.wait(_READY_TIMEOUT_S):
-                logger.info("consuming as %s", self._worker.identity.name)
-                notify("READY=1")
+            self._consumer.is_consuming.wait()
+            logger.info("consuming as %s", self._worker.identity.name)
+            notify("READY=1")
 
         threading.Thread(target=wait, name="ready", daemon=True).start()
 
@@ -136,9 +157,6 @@ class ManagementWorker:
         except Unavailable as error:
             logger.warning("claims end by themselves: %s", error)
         self._consumer.stop()
-
-
-_IDLE_S = 10.0
 
 
 def notify(state: str) -> None:

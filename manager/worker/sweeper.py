@@ -62,8 +62,8 @@ class Sweeper:
 
 def sweep(session: Session) -> None:
     """Dispatch what was never published, what is due, and what has lost its worker."""
+    start_due(session)  # first: it takes the gate, which comes before rows of executions
     redispatch_pending(session)
-    start_due(session)
     for execution in orphans(session, _ORPHANED_S):
         logger.warning("execution %s has lost its worker and its message", execution.id)
         release(execution)

@@ -1,13 +1,15 @@
-"""Run a system workflow in its task process, with a database session instead of the REST service."""
+"""Run a system workflow in its task process: with a database session, without the REST service."""
 
 import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from manager import VERSION
 from manager.broker.publish import ConfirmedPublisher
 from manager.errors import NotFound
 from manager.services.dispatch import connect_outlet
@@ -21,6 +23,7 @@ from manager.storage.database import Database
 from manager.storage.models import EVENT, Execution
 from manager.system_workflows import SYSTEM_WORKFLOWS
 from manager.system_workflows.context import SystemContext
+from manager.types import render
 from manager.worker.claims import Reference, find_execution
 
 logger = logging.getLogger(__name__)
@@ -37,12 +40,23 @@ def run(context: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
             return
         try:
             workflow = SYSTEM_WORKFLOWS[context["task_name"]]
-            workflow(SystemContext(settings, database, execution), **parameters)
+            given = SystemContext(
+                settings=settings,
+                database=database,
+                execution=execution,
+                token=context.get("execution_token") or "",
+            )
+            workflow(given, **parameters)
         except Exception as error:
             logger.info("%s: %s", context["task_name"], error, exc_info=True)
             _fail(database, execution, error)
         else:
             _succeed(database, execution)
+
+
+def publish_types(resources: str) -> None:
+    """Write types.yaml where blueprints import it from: each manager has its version's own."""
+    render.publish_types(Path(resources), VERSION)
 
 
 def _begin(session: Session, reference: Reference) -> Execution | None:

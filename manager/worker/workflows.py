@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from manager.services.event_store import write_event
-from manager.services.execution_life import finish
+from manager.services.execution_life import expect_end, finish
 from manager.services.execution_status import ACTIVE, ExecutionStatus
 from manager.storage.models import EVENT, Execution, Operation, TasksGraph
 from manager.worker.claims import RENEWAL_S, Reference, claim, find_execution, is_free, release
@@ -78,10 +78,12 @@ def cancel_lost(worker: Worker, reference: Reference) -> None:
     """Write that an execution is cancelled whose process does not run, or no longer."""
 
     def write(session: Session) -> None:
+        expect_end(session, *reference.names)
         execution = find_execution(session, reference)
-        if execution is not None and execution.status in _CANCELLATIONS:
-            if is_free(session, execution, worker.identity):
-                _write_cancelled(session, execution)
+        if execution is None or execution.status not in _CANCELLATIONS:
+            return
+        if is_free(session, execution, worker.identity):
+            _write_cancelled(session, execution)
 
     worker.store(write)
 
@@ -96,6 +98,7 @@ def _take_when_free(worker: Worker, job: Job, reference: Reference) -> Taken:
 
 
 def _take(session: Session, worker: Worker, reference: Reference) -> Taken:
+    expect_end(session, *reference.names)  # what was cancelled meanwhile ends here
     execution = find_execution(session, reference)
     if execution is None or execution.status not in ACTIVE:
         return Taken(Decision.DROP)
@@ -160,6 +163,7 @@ def _request(job: Job, *, is_resumed: bool) -> dict[str, Any]:
 
 def _settle(session: Session, execution_key: int, reason: str) -> None:
     """Write the end of an execution whose process has not done it, and leave it."""
+    expect_end(session, Execution.key == execution_key)
     execution = session.get(Execution, execution_key, with_for_update=True)
     if execution is None:  # it has deleted its own deployment
         return

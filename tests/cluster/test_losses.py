@@ -20,13 +20,13 @@ from installer.roles.database.tuning import FAST_FAILOVER
 from installer.roles.loadbalancer.state import STATISTICS
 from tests.support.cluster import Cluster, wait_until
 from tests.support.ledger import Ledger, Task, as_manager, kept, now, program
+from tests.support.losses import DATABASE, leader, members, new_token, sql
 
 pytestmark = pytest.mark.cluster
 
 TOLD_S = 15  # the issue's figure: cluster status is true within this time after any change
 WHOLE_S = 120
 TABLE = QUEUE = "loss_ledger"
-DATABASE = "cloudify_db"
 # the writer may have just begun its round of the hosts: 3 s at the silent one, then its pause
 WRITER_RETRY_S = 3 + 0.2
 LOADED_S = 3  # what two cores that carry ten hosts add: commands, handshakes, timers that are late
@@ -108,20 +108,6 @@ def healed(watch: Watch, node: str) -> Iterator[None]:
         watch.wait_until_whole()
 
 
-def new_token(cluster: Cluster) -> str:
-    """Return a token: logins by password are limited to ten a second."""
-    url = f"https://{cluster.document['load_balancer']['address']}/api/v3.1/tokens"
-    secret = f'user = "admin:{cluster.secrets["admin_password"]}"\n'
-    said = cluster.beside(
-        *("curl", "-sS", "--fail-with-body", "--cacert", cluster.ca, "-K", "-"),
-        *("-H", "Content-Type: application/json", "-H", "Tenant: default_tenant"),
-        *("-d", json.dumps({"description": "tests of losses"}), url),
-        input=secret,
-    )
-    token: str = json.loads(said.stdout)["value"]
-    return token
-
-
 def client(cluster: Cluster, token: str, name: str, route: str) -> Task:
     """Return the task that runs a client of the load balancer beside the hosts."""
     url = f"https://{cluster.document['load_balancer']['address']}/api/v3.1/{route}"
@@ -193,29 +179,10 @@ def test_a_synchronous_standby_stands_ready_again(lost_primary):
     assert sorted(roles) == ["Leader", "Replica", "Sync Standby"]
 
 
-def members(cluster: Cluster) -> dict[str, dict[str, object]]:
-    """Return Patroni's view of each member, asked of the first that answers."""
-    command = "patronictl -c /etc/patroni/config.yml list --format json"
-    for node in cluster.having("database"):
-        said = cluster.on(node, "sh", "-c", command, check=False)
-        if said.returncode == 0:
-            return {member["Member"]: member for member in json.loads(said.stdout)}
-    raise AssertionError("Patroni answers on no node")
-
-
-def leader(cluster: Cluster) -> str:
-    return next(name for name, member in members(cluster).items() if member["Role"] == "Leader")
-
-
 def follows(cluster: Cluster, node: str) -> bool:
     found = members(cluster)
     roles = {member["Role"] for member in found.values()}
     return found[node]["State"] == "streaming" and "Sync Standby" in roles
-
-
-def sql(cluster: Cluster, node: str, statement: str) -> str:
-    words = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/postgresql", "-XAtq")
-    return cluster.on(node, *words, "-d", DATABASE, "-c", statement).stdout
 
 
 def rows(cluster: Cluster, node: str) -> set[int]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.journeys.operator import BLUEPRINTS, Operator, messages, unique
+from tests.journeys.operator import BLUEPRINTS, COMPLETED, Operator, messages, unique
 
 
 def test_a_secret_is_made_read_changed_and_deleted(operator: Operator):
@@ -103,7 +103,7 @@ def test_what_there_is_can_be_looked_at(operator: Operator):
 
     shown = operator.cfy.json("executions", "get", execution["id"])
     assert shown["deployment_id"] == deployment
-    assert shown["status_display"] == "completed"
+    assert shown["status"] == COMPLETED
     assert shown["finished_operations"] == shown["total_operations"] > 0
     (node,) = operator.cfy.json("nodes", "list", "-d", deployment)
     assert (node["id"], node["type"]) == ("hello", "cloudify.nodes.Root")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.journeys.operator import BLUEPRINTS, Operator, event_types, messages, unique
+from tests.journeys.operator import BLUEPRINTS, COMPLETED, Operator, event_types, messages, unique
 
 
 def test_one_script_node_is_installed_and_uninstalled(operator: Operator):
@@ -14,7 +14,7 @@ def test_one_script_node_is_installed_and_uninstalled(operator: Operator):
     assert operator.capabilities(deployment) == {"greeting": "hello everyone"}
     assert operator.states(deployment) == {"hello": "started"}
     install = operator.last(deployment, "install")
-    assert install["status"] == "terminated"
+    assert install["status"] == COMPLETED
     events = operator.events(install["id"])
     assert "greeting everyone" in messages(events)
     types = event_types(events)
@@ -158,7 +158,7 @@ def test_what_failed_for_good_is_resumed(operator: Operator):
     assert "attempt 2 failed" in failed["error"]
     assert operator.states(deployment)["after"] == "uninitialized"
     operator.cfy.run("executions", "resume", failed["id"])
-    operator.wait_for_status(failed["id"], "terminated")
+    operator.wait_for_status(failed["id"], COMPLETED)
     assert operator.outputs(deployment) == {"attempts": 3}
     assert set(operator.states(deployment).values()) == {"started"}
 
@@ -193,7 +193,7 @@ def test_a_cancelled_workflow_is_resumed(operator: Operator):
 
     operator.cfy.run("executions", "resume", execution)
 
-    operator.wait_for_status(execution, "terminated")
+    operator.wait_for_status(execution, COMPLETED)
     assert set(operator.states(deployment).values()) == {"started"}
 
 
@@ -241,6 +241,6 @@ def test_one_execution_at_a_time_others_queue(operator: Operator):
     assert "executions are currently running" in refusal
     queued = operator.last(deployment, "uninstall")
     assert queued["status"] in ("queued", "pending", "started")
-    operator.wait_for_status(install, "terminated")
-    operator.wait_for_status(queued["id"], "terminated")
+    operator.wait_for_status(install, COMPLETED)
+    operator.wait_for_status(queued["id"], COMPLETED)
     assert set(operator.states(deployment).values()) == {"deleted"}

@@ -11,7 +11,8 @@ from tests.support.cfy_client import Cfy, CfyError, Login
 
 BLUEPRINTS = Path(__file__).parents[1] / "support" / "blueprints"
 _CREATE_ENVIRONMENT = "create_deployment_environment"
-_ENDED = ("terminated", "failed", "cancelled")
+COMPLETED = "completed"  # what the client shows for `terminated`
+_ENDED = (COMPLETED, "failed", "cancelled")
 
 
 def unique(name: str) -> str:
@@ -97,7 +98,7 @@ class Operator:
         """Wait until a workflow that something else began has succeeded."""
         words = ("executions", "list", "-d", deployment, "--include-system-workflows")
         self.cfy.wait_for(words, lambda shown: _status_of(shown, workflow) in _ENDED)
-        assert self.last(deployment, workflow)["status"] == "terminated"
+        assert self.last(deployment, workflow)["status"] == COMPLETED
 
     def wait_for_status(self, execution: str, status: str, *, timeout_s: float = 60) -> None:
         """Wait until an execution has a status."""

@@ -1,4 +1,4 @@
-"""Blueprints for tests: one that uses all there is, and the study's gN, hN of many nodes."""
+"""A blueprint for tests that uses all there is in one."""
 
 from pathlib import Path
 
@@ -17,14 +17,3 @@ def everything(folder: Path, version: str) -> Path:
 
 
 everything.surroundings = Surroundings(has_secret=lambda key: key == "key")  # type: ignore[attr-defined]
-
-
-def many_nodes(folder: Path, count: int) -> Path:
-    """Write the study's blueprint gN: independent nodes without operations."""
-    path = folder / "blueprint.yaml"
-    nodes = "".join(f"  n{i}: {{type: cloudify.nodes.Root}}\n" for i in range(count))
-    path.write_text(
-        "tosca_definitions_version: cloudify_dsl_1_3\n"
-        f"imports: [cloudify/types/types.yaml]\nnode_templates:\n{nodes}"
-    )
-    return path

@@ -56,7 +56,7 @@ class Cfy:
         return self
 
     def try_run(
-        self, *words: str | Path, timeout_s: float = 300
+        self, *words: str | Path, timeout_s: float = 90
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever becomes of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class Cfy:
             check=False,
         )
 
-    def run(self, *words: str | Path, timeout_s: float = 300) -> str:
+    def run(self, *words: str | Path, timeout_s: float = 90) -> str:
         """Run a command that must succeed and return what it prints."""
         done = self.try_run(*words, timeout_s=timeout_s)
         if done.returncode:
@@ -84,7 +84,7 @@ class Cfy:
             raise CfyError(f"cfy {shown} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def json(self, *words: str | Path, timeout_s: float = 300) -> Any:
+    def json(self, *words: str | Path, timeout_s: float = 90) -> Any:
         """Return what a command prints as JSON."""
         output = self.run(*words, "--json", timeout_s=timeout_s)
         return json.loads(output)

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from manager.rest.app import create_app
 from manager.services.bootstrap import BootstrapSecrets, bootstrap, reporter_tokens
+from manager.services.dispatch import connect_outlet
 from manager.settings import (
     DatabaseSettings,
     FileSyncSettings,
@@ -25,6 +26,7 @@ from manager.settings import (
 )
 from manager.storage.database import Database
 from manager.storage.schema import upgrade_schema
+from tests.support.broker import RememberedPublisher
 from tests.support.postgres_server import (
     PostgresServer,
     free_port,
@@ -145,9 +147,17 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def api(settings: Settings) -> Iterator[Api]:
+def publisher(database: Database) -> RememberedPublisher:
+    """Stand in for the brokers, of the REST API and of the test's own sessions."""
+    publisher = RememberedPublisher()
+    connect_outlet(database, publisher)
+    return publisher
+
+
+@pytest.fixture
+def api(settings: Settings, publisher: RememberedPublisher) -> Iterator[Api]:
     """Serve the REST API in the test's process."""
-    app = create_app(settings)
+    app = create_app(settings, publisher=publisher)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     yield Api(app.test_client(), settings)
     app.extensions["manager"].database.close()

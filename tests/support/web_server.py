@@ -22,6 +22,8 @@ class WebServerOnLoopback:
     pair: KeyPair
     rest_port: int
     manager_home: Path  # what is /opt/manager on a node
+    name: str = "manager-1"
+    ca: bytes | None = None  # what it verifies other managers with, if there are any
     program: Program = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,7 +41,7 @@ class WebServerOnLoopback:
     def _settings(self) -> WebServer:
         ports = (CLIENT_PORT, INTERNAL_PORT)
         site = Site(
-            name="manager-1", label="internal", ports=ports, default_ports=ports, pair=self.pair
+            name=self.name, label="internal", ports=ports, default_ports=ports, pair=self.pair
         )
         return WebServer(
             sites=(site,),
@@ -49,6 +51,7 @@ class WebServerOnLoopback:
             max_open_fds=4096,
             rate_limit=None,
             trusted_proxies=(),
+            ca=self.ca,
         )
 
     def _write(self, name: str, content: bytes) -> None:

@@ -1,13 +1,11 @@
-"""Blueprints, deployments and executions as rows, and a broker that remembers."""
+"""Blueprints, deployments and their parts as rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from manager.errors import Unavailable
 from manager.services.authentication import Caller
 from manager.storage.models import Blueprint, Deployment, Node, NodeInstance, Tenant, User
 
@@ -25,36 +23,7 @@ PLAN = {
 }
 
 
-@dataclass
-class RememberedPublisher:
-    """A broker's stand-in: it keeps what it takes, and refuses all while `is_down`."""
-
-    taken: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
-    is_down: bool = False
-
-    def publish(
-        self, exchange: str, routing_key: str, body: Mapping[str, Any], **_options: Any
-    ) -> None:
-        """Remember a message."""
-        if self.is_down:
-            raise Unavailable("no broker")
-        self.taken.append((exchange, routing_key, body))
-
-    @property
-    def tokens(self) -> dict[str, str]:
-        """Return the last token that each execution was sent with."""
-        found = {}
-        for _, _, body in self.taken:
-            if "cloudify_task" in body:
-                context = body["cloudify_task"]["kwargs"]["__cloudify_context"]
-                found[context["execution_id"]] = context["execution_token"]
-            else:
-                for execution in body["service_task"]["kwargs"]["executions"]:
-                    found[execution["id"]] = execution["token"]
-        return found
-
-
-def admin(session: Session) -> Caller:
+def admin(session: Session, **values: Any) -> Caller:
     """Return the administrator in the default tenant."""
     user = session.scalars(select(User).where(User.username == "admin")).one()
     tenant = session.scalars(select(Tenant).where(Tenant.name == "default_tenant")).one()
@@ -65,6 +34,7 @@ def admin(session: Session) -> Caller:
         tenant_id=tenant.id,
         tenant=tenant.name,
         tenant_role="user",
+        **values,
     )
 
 

@@ -56,7 +56,7 @@ HOMES = {
     "pyinfra": ("installer.engine", "installer.roles"),
     "paramiko": ("installer.engine",),
     "cryptography": ("installer.pki", "manager"),
-    "jsonschema": ("installer.config",),
+    "jsonschema": ("installer.config", "manager.services.json_schema"),
     "gevent": ("installer.engine", "installer.__main__"),
     "rich": ("installer.report", "installer.cli"),
     "click": ("installer.cli",),

@@ -104,8 +104,16 @@ class WebServer:
     max_open_fds: int
     rate_limit: RateLimit | None
     trusted_proxies: tuple[str, ...]  # whose X-Forwarded-For counts: the load balancers
+    ca: bytes | None = None  # what the other managers are verified with; null: there is none
+    files_root: str = "/opt/manager"  # the folder with the file tree `resources`
+    internal_port: int = 53333  # where the other managers serve files, as this one does
     # forward secrecy and authenticated encryption only
     ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+    @property
+    def ca_path(self) -> str:
+        """Return where nginx finds the CA's certificate."""
+        return f"{WEB_TLS}/ca.crt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

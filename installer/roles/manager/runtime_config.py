@@ -26,6 +26,7 @@ def runtime_config(manager: ManagerSettings) -> bytes:
             "public_ip": manager.public_ip,
             "ca_path": f"{TLS}/ca.crt",
             "networks": dict(manager.networks),
+            "internal_rest_port": manager.web.internal_port,
         },
         "database": _database(manager),
         "rabbitmq": {

@@ -131,6 +131,8 @@ def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
         if limit["enabled"]
         else None,
         trusted_proxies=tuple(nginx["trusted_proxies"]),
+        ca=inputs.read(inputs.config["ssl_inputs"]["ca_cert_path"]),
+        internal_port=inputs.config["manager"]["internal_rest_port"],
     )
 
 

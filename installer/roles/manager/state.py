@@ -14,7 +14,7 @@ from installer.roles.manager.runtime_config import (
     TLS,
     runtime_config,
 )
-from installer.roles.manager.web import NGINX, web_packages, web_state
+from installer.roles.manager.web import NGINX, WEB_USER, web_packages, web_state
 from installer.state import (
     Directory,
     Gate,
@@ -28,12 +28,14 @@ from installer.state import (
 )
 from installer.templates import render
 
-REST, SYNC, RECONCILER = (
+REST, WORKER, SYNC, RECONCILER = (
     "cloudify-restservice.service",
+    "cloudify-mgmtworker.service",
     "cloudify-syncthing.service",
     "cloudify-file-sync.service",
 )
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
+WORK = f"{HOME}/work"  # the worker's plugins and temporary files
 _UNIT_FOLDER = "/etc/systemd/system"
 _CODE = environment_mark("manager")  # changes with the runtime's environment
 
@@ -58,7 +60,7 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
 
 def _programs(manager: ManagerSettings) -> NodeState:
     """Return packages and our units; systemd reads them once, after the packages."""
-    units = (REST, SYNC, RECONCILER) if manager.has_file_sync else (REST,)
+    units = (REST, WORKER, SYNC, RECONCILER) if manager.has_file_sync else (REST, WORKER)
     return NodeState(
         packages=(Package("syncthing"),),
         files=tuple(_unit_file(name, manager) for name in units),
@@ -70,7 +72,9 @@ def _runtime(manager: ManagerSettings) -> NodeState:
         users=(User(name=USER, home=HOME),),
         directories=(
             Directory(path=HOME),
-            Directory(path=RESOURCES, owner=USER, mode=0o750),
+            # nginx may enter, and nobody else; what is below is open to whoever entered
+            Directory(path=RESOURCES, owner=USER, group=WEB_USER, mode=0o750),
+            Directory(path=WORK, owner=USER, mode=0o700),
             Directory(path=SYNC_HOME, owner=USER, mode=0o700),
             Directory(path=TLS, group=USER, mode=0o750),
         ),
@@ -127,8 +131,19 @@ def _device(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 
 def _services(manager: ManagerSettings) -> NodeState:
     trust = tuple(file.path for file in _trust(manager))
-    changes = (_unit_path(REST), CONFIG_PATH, *trust, _CODE)
-    state = NodeState(units=(Unit(name=REST, restart_on=changes, one_at_a_time=True),))
+    changes = (CONFIG_PATH, *trust, _CODE)
+    state = NodeState(
+        units=tuple(
+            Unit(name=name, restart_on=(_unit_path(name), *changes), one_at_a_time=True)
+            for name in (REST, WORKER)
+        ),
+        data=(
+            WORK,
+            "/var/log/cloudify/nginx",
+            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
+            RECORD,
+        ),
+    )
     return state | _replication(manager, trust)
 
 
@@ -142,11 +157,6 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
         units=(
             Unit(name=SYNC, restart_on=(_unit_path(SYNC), *device)),
             Unit(name=RECONCILER, restart_on=(_unit_path(RECONCILER), *settings)),
-        ),
-        data=(
-            "/var/log/cloudify/nginx",
-            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
-            RECORD,
         ),
     )
 
@@ -162,7 +172,7 @@ def _unit_path(name: str) -> str:
 
 
 def _rest_gate(manager: ManagerSettings) -> Gate:
-    units = (NGINX, REST, *((SYNC, RECONCILER) if manager.has_file_sync else ()))
+    units = (NGINX, REST, WORKER, *((SYNC, RECONCILER) if manager.has_file_sync else ()))
     ports = manager.web.sites[0].ports
     words = shlex.join([manager.hostname, f"{TLS}/ca.crt", *map(str, ports)])
     return Gate(

@@ -5,8 +5,8 @@ from installer.state import Directory, ManagedFile, NodeState, Package, Unit
 from installer.templates import render
 
 NGINX = "nginx.service"
+WEB_USER = "www-data"  # Debian's; nginx never runs as root here
 _HARDENING = f"/etc/systemd/system/{NGINX}.d/20-hardening.conf"
-_USER = "www-data"  # Debian's; nginx never runs as root here
 _LOCATIONS = "/etc/nginx/cloudify/locations.conf"
 
 
@@ -31,10 +31,11 @@ def web_state(web: WebServer) -> NodeState:
             path=_LOCATIONS,
             content=render("manager/locations.conf.j2", web=web),
         ),
+        *((ManagedFile(path=web.ca_path, content=web.ca),) if web.ca else ()),
         *(file for site in web.sites for file in _certificate(site)),
     )
     return NodeState(
-        directories=(Directory(path=WEB_TLS, owner="root", group=_USER, mode=0o750),),
+        directories=(Directory(path=WEB_TLS, owner="root", group=WEB_USER, mode=0o750),),
         files=files,
         units=(
             Unit(
@@ -53,7 +54,7 @@ def _certificate(site: Site) -> tuple[ManagedFile, ...]:
         ManagedFile(
             path=site.key_path,
             content=site.pair.key,
-            owner=_USER,
+            owner=WEB_USER,
             mode=0o400,  # nginx is its only reader
             secret=True,
         ),

@@ -115,3 +115,16 @@ class NodeReport(Base):
     __table_args__ = (
         CheckConstraint("node_type IN ('manager', 'db', 'broker')", name="node_type"),
     )
+
+
+class FolderWrite(Base):
+    """Which manager wrote into a folder of the file tree, and when it last did.
+
+    A manager that lacks a file learns here whom to ask. `hostname` outlives the manager's row.
+    """
+
+    __tablename__ = "folder_writes"
+
+    folder: Mapped[str] = mapped_column(primary_key=True)
+    hostname: Mapped[str] = mapped_column(primary_key=True)
+    written_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

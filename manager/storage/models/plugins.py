@@ -24,6 +24,7 @@ class Plugin(Resource):
     supported_platform: Mapped[str | None]
     supported_py_versions: Mapped[list[Any] | None]
     wheels: Mapped[list[Any] | None]
+    yaml_names: Mapped[list[Any] | None]
     excluded_wheels: Mapped[list[Any] | None]
     uploaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
     title: Mapped[str | None]

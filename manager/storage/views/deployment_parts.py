@@ -6,6 +6,7 @@ their content, so a list of a thousand deployments reads each once, and later li
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,12 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Text, any_, cast, func, l
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 from manager.storage.document_cache import DocumentCache
 from manager.storage.models import Deployment, DeploymentLabel, Node, NodeInstance, User
+from manager.storage.views.workflow_items import depends_on_instances, workflow_items
 
+_DOCUMENTS = ("workflows", "policy_types", "policy_triggers")
+_HASHES = "hashes of deployments' documents"
 _CACHE_BYTES = 16 * 1024 * 1024
 _documents: DocumentCache[orjson.Fragment] = DocumentCache(_CACHE_BYTES)
 _workflows: DocumentCache[dict[str, Any]] = DocumentCache(_CACHE_BYTES)
@@ -28,7 +31,9 @@ Keys = Sequence[int]
 
 def among(column: Any, keys: Keys) -> ColumnElement[bool]:
     """Return the condition that a key is one of `keys`, which travel as one parameter."""
-    return column == any_(literal(list(keys), ARRAY(BigInteger)))
+    text = "{" + ",".join(map(str, keys)) + "}"  # psycopg takes ten times as long for a list
+    condition: ColumnElement[bool] = column == any_(cast(literal(text, Text), ARRAY(BigInteger)))
+    return condition
 
 
 def deployment_labels(session: Session, keys: Keys) -> Mapping[int, list[dict[str, Any]]]:
@@ -58,29 +63,51 @@ def no_groups(_session: Session, _keys: Keys) -> Mapping[int, list[str]]:
     return {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    """A deployment's workflows, and what their availability depends on."""
+
+    digest: str
+    document: Mapping[str, Any]
+    states: frozenset[str]
+    types: frozenset[str]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return workflow_items(self.document, self.states, self.types)
+
+    @property
+    def fragment(self) -> orjson.Fragment:
+        name = f"{self.digest} {sorted(self.states)} {sorted(self.types)}"
+        found = _shown_workflows.get(name)
+        if found is None:
+            text = orjson.dumps(self.items)
+            found = orjson.Fragment(text)
+            _shown_workflows.keep(name, found, len(text))
+        return found
+
+
 def workflows(session: Session, keys: Keys) -> Mapping[int, orjson.Fragment]:
     """Return the lists of workflows, each with whether it is available now."""
-    hashes = _hashes(session, Deployment.workflows_hash, keys)
+    return {key: found.fragment for key, found in _situations(session, keys).items()}
+
+
+def workflow_lists(session: Session, keys: Keys) -> Mapping[int, list[dict[str, Any]]]:
+    """Return the same as objects."""
+    return {key: found.items for key, found in _situations(session, keys).items()}
+
+
+def _situations(session: Session, keys: Keys) -> dict[int, _Situation]:
+    hashes = _hashes(session, "workflows", keys)
     documents = _known(session, _workflows, "workflows", hashes)
-    looking = [key for key, digest in hashes.items() if depends_on_instances(documents[digest])]
+    ruled = {digest for digest, document in documents.items() if depends_on_instances(document)}
+    looking = [key for key, digest in hashes.items() if digest in ruled]
     facts = _facts(session, looking) if looking else {}
     nothing = (frozenset[str](), frozenset[str]())
     return {
-        key: _shown(digest, documents[digest], *facts.get(key, nothing))
+        key: _Situation(digest, documents[digest], *facts.get(key, nothing))
         for key, digest in hashes.items()
     }
-
-
-def _shown(
-    digest: str, document: dict[str, Any], states: frozenset[str], types: frozenset[str]
-) -> orjson.Fragment:
-    name = f"{digest} {sorted(states)} {sorted(types)}"
-    found = _shown_workflows.get(name)
-    if found is None:
-        text = orjson.dumps(workflow_items(document, states, types))
-        found = orjson.Fragment(text)
-        _shown_workflows.keep(name, found, len(text))
-    return found
 
 
 def _facts(session: Session, keys: Keys) -> dict[int, tuple[frozenset[str], frozenset[str]]]:
@@ -104,16 +131,26 @@ def _facts(session: Session, keys: Keys) -> dict[int, tuple[frozenset[str], froz
     return {key: (states[key], types[key]) for key in keys}
 
 
-def _sets(rows: Sequence[Row[Any]]) -> defaultdict[int, frozenset[str]]:
+def _sets(rows: Sequence[Row[int, str]]) -> defaultdict[int, frozenset[str]]:
     found: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
     for key, value in rows:
         found[key] |= {value}
     return found
 
 
-def _hashes(session: Session, column: Any, keys: Keys) -> dict[int, str]:
-    query = select(Deployment.key, column).where(among(Deployment.key, keys), column.is_not(None))
-    return {key: digest for key, digest in session.execute(query)}
+def _hashes(session: Session, name: str, keys: Keys) -> dict[int, str]:
+    """Return the hashes of one document; those of all are read together, once for a reply."""
+    known_keys, found = session.info.get(_HASHES, (None, {}))
+    if known_keys is not keys:
+        columns = [getattr(Deployment, f"{document}_hash") for document in _DOCUMENTS]
+        query = select(Deployment.key, *columns).where(among(Deployment.key, keys))
+        rows = session.connection().execute(query).all()
+        found = {
+            document: {row[0]: row[number] for row in rows if row[number] is not None}
+            for number, document in enumerate(_DOCUMENTS, start=1)
+        }
+        session.info[_HASHES] = (keys, found)
+    return dict(found[name])
 
 
 def _known(
@@ -135,7 +172,7 @@ def _known(
 
 
 def _policies(name: str, session: Session, keys: Keys) -> Mapping[int, orjson.Fragment]:
-    hashes = _hashes(session, getattr(Deployment, f"{name}_hash"), keys)
+    hashes = _hashes(session, name, keys)
     documents = _known(session, _documents, name, hashes)
     return {key: documents[digest] for key, digest in hashes.items()}
 

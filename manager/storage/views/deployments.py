@@ -34,7 +34,7 @@ def shown_execution_status(status: ColumnElement[str] | Any) -> ColumnElement[st
     return case(*((status == key, value) for key, value in summaries.items()), else_=null())
 
 
-def _instances(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def _instances(condition: Any) -> ColumnElement[int]:
     return (
         select(func.count())
         .where(NodeInstance.deployment_key == Deployment.key, condition)
@@ -44,10 +44,8 @@ def _instances(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 def _label(name: str) -> ColumnElement[str]:
     value = (
-        select(DeploymentLabel.value)
+        select(func.min(DeploymentLabel.value))
         .where(DeploymentLabel.deployment_key == Deployment.key, DeploymentLabel.name == name)
-        .order_by(DeploymentLabel.key)
-        .limit(1)
         .scalar_subquery()
     )
     return func.coalesce(value, "", type_=Text)
@@ -94,9 +92,7 @@ _FIELDS = {
     "site_name": Site.id,
     "latest_execution_status": shown_execution_status(_LATEST.status),
     "environment_type": _label("csys-env-type"),
-    "has_sub_deployments": (
-        Deployment.sub_services_count + Deployment.sub_environments_count > 0
-    ),
+    "has_sub_deployments": (Deployment.sub_services_count + Deployment.sub_environments_count > 0),
     "workdir_zip": _NOTHING,
 }
 

@@ -49,54 +49,52 @@ def _common(model: type[Resource]) -> dict[str, Any]:
     return fields
 
 
-def _instances(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+def _instances(*conditions: Any) -> ColumnElement[int]:
     return (
-        select(func.count())
-        .where(NodeInstance.node_key == Node.key, *conditions)
-        .scalar_subquery()
+        select(func.count()).where(NodeInstance.node_key == Node.key, *conditions).scalar_subquery()
     )
 
 
 NODES = passing_json(
     View(
-    name="Node",
-    model=Node,
-    fields={
-        **_common(Node),
-        "deploy_number_of_instances": Node.deploy_number_of_instances,
-        "host_id": Node.host_id,
-        "max_number_of_instances": Node.max_number_of_instances,
-        "min_number_of_instances": Node.min_number_of_instances,
-        "number_of_instances": Node.number_of_instances,
-        "planned_number_of_instances": Node.planned_number_of_instances,
-        "plugins_p": _NOTHING,
-        "plugins": Node.plugins,
-        "plugins_to_install_p": _NOTHING,
-        "plugins_to_install": Node.plugins_to_install,
-        "properties_p": _NOTHING,
-        "properties": Node.properties,
-        "relationships_p": _NOTHING,
-        "relationships": Node.relationships,
-        "operations_p": _NOTHING,
-        "operations": Node.operations,
-        "type": Node.type,
-        "type_hierarchy_p": _NOTHING,
-        "type_hierarchy": Node.type_hierarchy,
-        "drifted_instances": _instances(NodeInstance.has_configuration_drift),
-        "unavailable_instances": _instances(~NodeInstance.is_status_check_ok),
-        "actual_number_of_instances": _instances(),
-        "deployment_id": Deployment.id,
-        "blueprint_id": Blueprint.id,
-        "deployment_display_name": Deployment.display_name,
-    },
-    joins=(
-        (Deployment, Deployment.key == Node.deployment_key),
-        (Blueprint, Blueprint.key == Deployment.blueprint_key),
-    ),
-    loaded={"actual_planned_number_of_instances": planned_by_groups},
-    defaults={"actual_planned_number_of_instances": int},
-    searched=(Node.id,),
-)
+        name="Node",
+        model=Node,
+        fields={
+            **_common(Node),
+            "deploy_number_of_instances": Node.deploy_number_of_instances,
+            "host_id": Node.host_id,
+            "max_number_of_instances": Node.max_number_of_instances,
+            "min_number_of_instances": Node.min_number_of_instances,
+            "number_of_instances": Node.number_of_instances,
+            "planned_number_of_instances": Node.planned_number_of_instances,
+            "plugins_p": _NOTHING,
+            "plugins": Node.plugins,
+            "plugins_to_install_p": _NOTHING,
+            "plugins_to_install": Node.plugins_to_install,
+            "properties_p": _NOTHING,
+            "properties": Node.properties,
+            "relationships_p": _NOTHING,
+            "relationships": Node.relationships,
+            "operations_p": _NOTHING,
+            "operations": Node.operations,
+            "type": Node.type,
+            "type_hierarchy_p": _NOTHING,
+            "type_hierarchy": Node.type_hierarchy,
+            "drifted_instances": _instances(NodeInstance.has_configuration_drift),
+            "unavailable_instances": _instances(~NodeInstance.is_status_check_ok),
+            "actual_number_of_instances": _instances(),
+            "deployment_id": Deployment.id,
+            "blueprint_id": Blueprint.id,
+            "deployment_display_name": Deployment.display_name,
+        },
+        joins=(
+            (Deployment, Deployment.key == Node.deployment_key),
+            (Blueprint, Blueprint.key == Deployment.blueprint_key),
+        ),
+        loaded={"actual_planned_number_of_instances": planned_by_groups},
+        defaults={"actual_planned_number_of_instances": int},
+        searched=(Node.id,),
+    )
 )
 # Only properties have functions that a node's reader wants evaluated.
 EVALUATED_NODES = replace(NODES, fields={**NODES.fields, "properties": Node.properties})

@@ -7,14 +7,12 @@ Workflow = dict[str, Any]
 
 
 def workflow_items(
-    workflows: Mapping[str, Any] | None, states: Collection[str], types: Collection[str]
-) -> list[Workflow] | None:
+    workflows: Mapping[str, Any], states: Collection[str], types: Collection[str]
+) -> list[Workflow]:
     """Return a deployment's workflows as a list.
 
     `states` are the states of all its node instances, `types` all types of its nodes.
     """
-    if workflows is None:
-        return None
     return [_item(name, spec, states, types) for name, spec in workflows.items()]
 
 

@@ -7,6 +7,7 @@ from tests.support.manager_app import (
     database,
     empty_database,
     postgres,
+    publisher,
     settings,
     tokens,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "database",
     "empty_database",
     "postgres",
+    "publisher",
     "settings",
     "tokens",
 ]

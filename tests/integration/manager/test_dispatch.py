@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from manager.services.dispatch import connect_outlet, redispatch_pending
+from manager.services.dispatch import redispatch_pending
 from manager.services.executions import (
     StartOptions,
     WantedWorkflow,
@@ -14,18 +14,11 @@ from manager.services.executions import (
     start_workflow,
 )
 from manager.storage.models import Execution
-from tests.support.workflows import RememberedPublisher, admin, make_deployment
+from tests.support.workflows import admin, make_deployment
 
 SHAPES = Path(__file__).parents[2] / "contract" / "samples" / "workflow_messages.jsonl"
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def publisher(database):
-    publisher = RememberedPublisher()
-    connect_outlet(database, publisher)
-    return publisher
 
 
 def start_install(session, **options):

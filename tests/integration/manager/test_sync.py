@@ -138,9 +138,12 @@ def test_managers_that_join_and_leave_replicate_without_a_restart(database, pair
             reconcile(database, settings)
 
         wait_until(arrives(second.paths.resources / "early", "before the second joined"))
+        (second.paths.resources / ".incoming").mkdir()
+        (second.paths.resources / ".incoming" / "part").write_text("an upload in the middle")
         (second.paths.resources / "blueprints").mkdir()
         (second.paths.resources / "blueprints" / "late").write_text("the other way")
         wait_until(arrives(first.paths.resources / "blueprints" / "late", "the other way"))
+        assert not (first.paths.resources / ".incoming").exists()
         assert [reconcile(database, settings) for settings in pair] == [[], []]
 
         with database.session() as session:

@@ -26,6 +26,7 @@ _TABLES = (
     "node_instances",
     "tasks_graphs",
     "operations",
+    "folder_writes",
 )
 _TO_EXECUTIONS = (
     ("blueprints", "upload_execution_key"),
@@ -48,6 +49,18 @@ EXECUTE FUNCTION tell_of_execution_end();
 
 def upgrade() -> None:
     """Create them."""
+    op.create_table(
+        "folder_writes",
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("hostname", sa.Text(), nullable=False),
+        sa.Column(
+            "written_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("folder", "hostname", name="pk_folder_writes"),
+    )
     op.create_table(
         "blueprints",
         sa.Column(
@@ -112,6 +125,7 @@ def upgrade() -> None:
             JSONB(none_as_null=True),
             nullable=True,
         ),
+        sa.Column("yaml_names", JSONB(none_as_null=True), nullable=True),
         sa.Column("wheels", JSONB(none_as_null=True), nullable=True),
         sa.Column(
             "excluded_wheels",
@@ -547,6 +561,13 @@ def upgrade() -> None:
     op.create_index("ix_executions_creator_id", "executions", ["creator_id"])
     op.create_index("ix_executions_deployment_key", "executions", ["deployment_key"])
     op.create_index(
+        "ix_executions_owner",
+        "executions",
+        ["owner"],
+        unique=False,
+        postgresql_where=sa.text("owner IS NOT NULL"),
+    )
+    op.create_index(
         "ix_executions_tenant_id_created_at",
         "executions",
         ["tenant_id", "created_at"],
@@ -867,6 +888,8 @@ def upgrade() -> None:
         sa.Column("parameters", JSONB(none_as_null=True), nullable=False),
         sa.Column("manager_name", sa.Text(), nullable=True),
         sa.Column("agent_name", sa.Text(), nullable=True),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("owner_seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("key", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -896,6 +919,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_operations_creator_id", "operations", ["creator_id"])
     op.create_index("ix_operations_tasks_graph_key", "operations", ["tasks_graph_key"])
+    op.create_index(
+        "ix_operations_owner",
+        "operations",
+        ["owner"],
+        unique=False,
+        postgresql_where=sa.text("owner IS NOT NULL"),
+    )
     for table, column in _TO_EXECUTIONS:  # executions refer to deployments as well
         op.create_foreign_key(
             f"fk_{table}_{column}", table, "executions", [column], ["key"], ondelete="SET NULL"

@@ -29,6 +29,9 @@ class Shelf:
     def blueprint(self, blueprint_id):
         return self._blueprints.get(blueprint_id)
 
+    def file(self, path):
+        return path
+
 
 def blueprint(folder, imports, version="1_3", body=NODE):
     folder.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ import pytest
 from dsl_parser import yaml_loader
 from dsl_parser.exceptions import DSLParsingInputTypeException
 from dsl_parser.holder import Holder
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manager.dsl import speed
@@ -63,10 +63,12 @@ def test_plans_are_those_of_the_untouched_parser(tmp_path, version):
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126))
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
-    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLAIN)
 def test_a_copy_of_plain_data_is_equal_and_shares_nothing_that_changes(value):
     clone = speed.copy_plain(value)
@@ -100,8 +102,8 @@ def places(holder):
     return holder.start_line, holder.start_column, holder.filename, inner
 
 
-@settings(max_examples=50)
-@given(st.dictionaries(st.text("ab:- '\"#", min_size=1), PLAIN))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.text("ab:- '\"#", min_size=1, max_size=8), PLAIN, max_size=4))
 def test_yaml_is_loaded_with_the_same_places(value):
     text = json.dumps(value)
 

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from manager.dsl.parse import InvalidBlueprint, parse_blueprint
-from manager.types.render import VERSIONS, types_yaml, write_types
+from manager.types.render import VERSIONS, publish_types, types_yaml, write_types
 
 NODE_TYPES = {
     "Root",
@@ -122,6 +122,13 @@ def test_a_file_of_each_version_is_written(tmp_path):
         *(f"types_{version}.yaml" for version in VERSIONS),
     }
     assert (tmp_path / "types.yaml").read_text() == types_yaml("1_5")
+
+
+def test_the_files_are_served_by_name_and_by_release(tmp_path):
+    publish_types(tmp_path, "7.0.5")
+
+    assert (tmp_path / "cloudify/types/types.yaml").is_file()
+    assert (tmp_path / "spec/cloudify/7.0.5/types.yaml").is_file()
 
 
 def test_files_that_are_right_are_not_written_again(tmp_path):

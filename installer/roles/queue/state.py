@@ -28,7 +28,7 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
             name="broker",
             state=_broker(queue),
             gate=_cluster_gate(queue),
-            steps=(_definitions_step(queue),),
+            steps=(*_cookie_step(queue), _definitions_step(queue)),
         ),
     )
 
@@ -120,6 +120,20 @@ def _cookie(queue: QueueSettings) -> tuple[ManagedFile, ...]:
             owner=_OWNER,
             mode=0o400,  # Erlang refuses a cookie that others can read
             secret=True,
+        ),
+    )
+
+
+def _cookie_step(queue: QueueSettings) -> tuple[Step, ...]:
+    """Return the step that refuses another cookie: brokers with two cookies part their cluster."""
+    if queue.cookie is None or len(queue.members) == 1:
+        return ()
+    return (
+        Step(
+            name="Keep the Erlang cookie of the running cluster",
+            guard=render("queue/same_cookie.sh.j2", path=_COOKIE, unit=UNIT).decode(),
+            script="true",
+            secrets={"ERLANG_COOKIE": queue.cookie},
         ),
     )
 

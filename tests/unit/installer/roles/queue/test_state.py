@@ -5,7 +5,7 @@ import pytest
 
 from installer.roles.queue.settings import QueueSettings
 from installer.roles.queue.state import DEFINITIONS, UNIT, queue_stages
-from installer.state import NodeState, Stage
+from installer.state import REFUSED, NodeState, Stage
 
 
 def _text(state: NodeState, path: str) -> str:
@@ -118,8 +118,8 @@ def test_passwords_are_not_in_scripts(queue):
 
 
 def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
-    (other,) = _broker(queue()).steps
-    (guest,) = _broker(queue(username="guest")).steps
+    *_, other = _broker(queue()).steps
+    *_, guest = _broker(queue(username="guest")).steps
 
     assert "delete_user guest" in other.script
     assert "delete_user" not in guest.script
@@ -127,10 +127,10 @@ def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
 
 def test_scripts_are_shell(queue):
     stage = _broker(queue())
-    (step,) = stage.steps
+    texts = [text for step in stage.steps for text in (step.guard, step.script)]
 
-    for script in (stage.gate.check, step.guard, step.script):
-        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    for text in (stage.gate.check, *texts):
+        subprocess.run(["sh", "-n"], input=text, text=True, check=True)
 
 
 def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
@@ -138,3 +138,35 @@ def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
     drop_in = _text(_unit_files(queue()), f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
     assert "KillMode=mixed" in drop_in
+
+
+@pytest.mark.parametrize(
+    ("there", "runs", "code"),
+    [("erlang", True, 0), ("another", False, 0), (None, True, 0), ("another", True, REFUSED)],
+    ids=["same", "stopped", "bare host", "running"],
+)
+def test_another_cookie_is_refused_while_brokers_run(queue, tmp_path, there, runs, code):
+    """Restarted one at a time, brokers with two cookies part their cluster."""
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\nexit {0 if runs else 3}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    if there:
+        (tmp_path / "cookie").write_text(there)
+    step = _broker(queue()).steps[0]
+
+    done = subprocess.run(
+        [
+            "sh",
+            "-euc",
+            step.guard.replace("/var/lib/rabbitmq/.erlang.cookie", f"{tmp_path}/cookie"),
+        ],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "ERLANG_COOKIE": "erlang"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == code
+    assert len(done.stdout.splitlines()) == (2 if code else 0)
+
+
+def test_a_single_broker_may_change_its_cookie(queue):
+    assert len(_broker(queue(cluster_members={})).steps) == 1

@@ -70,7 +70,7 @@ HOMES = {
         "manager.worker",
     ),
     "dsl_parser": ("manager.dsl", "manager.types"),
-    "pika": ("manager.broker", "manager.services.status"),
+    "pika": ("manager.broker", "manager.services.status", "manager.worker.broker_link"),
 }
 
 

@@ -28,7 +28,7 @@ from manager.storage.models import (
 )
 from manager.system_workflows.context import WorkflowFailed
 from tests.benchmarks.runtime.blueprints import write_graph
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 from tests.support.system_workflows import Workshop
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from manager.dsl import speed
 from manager.dsl.parse import InvalidBlueprint, parse_blueprint
 from manager.dsl.plan import prepare_deployment
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 
 PLANS = """
 import itertools, json, sys
@@ -27,7 +27,7 @@ if sys.argv[2] == "original":
     speed.install = lambda: None
 from manager.dsl.parse import parse_blueprint
 from manager.dsl.plan import prepare_deployment
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 numbers = map(str, itertools.count(100000))
 rel_graph.generate_id = lambda: next(numbers)
 plan = parse_blueprint(Path(sys.argv[1]))

@@ -20,6 +20,7 @@ from manager.services.execution_gate import (
 )
 from manager.services.execution_status import END, ExecutionStatus, may_report
 from manager.services.executions import make_pending, prepare
+from manager.services.upload_end import end_upload
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import workflow_of
 from manager.storage.models import EVENT, Deployment, Execution
@@ -65,6 +66,7 @@ def follow_up(session: Session, execution: Execution) -> None:
     """
     if execution.status not in END:
         return
+    end_upload(session, execution)
     if _ends_deployment(execution) and execution.deployment_key is not None:
         environments = parent_keys(session, execution.deployment_key)
         session.execute(

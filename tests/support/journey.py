@@ -33,6 +33,20 @@ outputs:
 """
 
 
+_OF_PLAN = {  # what creating an environment takes from the plan
+    "workflows": "workflows",
+    "inputs": "inputs",
+    "outputs": "outputs",
+    "capabilities": "capabilities",
+    "groups": "groups",
+    "scaling_groups": "scaling_groups",
+    "policy_types": "policy_types",
+    "policy_triggers": "policy_triggers",
+    "resource_tags": "resource_tags",
+}
+PLUGIN_YAML = b"plugins: {tplug: {executor: central_deployment_agent}}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
     """What came of an exchange."""
@@ -71,12 +85,13 @@ class Journey:
         number, path = exchange["number"], self._ours(exchange["path"])
         for prepare in _BEFORE.get(number, ()):
             prepare(self)
-        client = self._client(exchange, self._ours(exchange["path"]))
+        client = self._client(exchange, path)
+        path = self._ours(exchange["path"])
         options = self._body(exchange)
         reply = client.client.open(
             path,
             method=exchange["method"],
-            query_string=json.loads(self._ours(json.dumps(exchange["query"]))),
+            query_string=self._query(exchange),
             auth=client.auth,
             headers=client.headers,
             **options,
@@ -124,10 +139,8 @@ class Journey:
     def environment(self, deployment_id: str, instance_id: str | None = None) -> None:
         """Do what the worker does to create a deployment's environment."""
         plan = self.plan()["plan"]
-        parts = ("workflows", "outputs", "capabilities", "description")
-        self.as_worker(
-            "PATCH", f"/deployments/{deployment_id}", json={name: plan[name] for name in parts}
-        )
+        body = {ours: plan.get(theirs) or {} for ours, theirs in _OF_PLAN.items()}
+        self.as_worker("PATCH", f"/deployments/{deployment_id}", json=body)
         if instance_id is not None:
             self.as_worker(
                 "POST", "/nodes", json={"deployment_id": deployment_id, "nodes": plan["nodes"]}
@@ -146,9 +159,9 @@ class Journey:
 
     def age_instance(self, instance_id: str, version: int) -> None:
         """Change an instance until it has a version."""
-        while (now := self.call("GET", f"/node-instances/{instance_id}")["version"]) < version:
-            body = {"version": now, "runtime_properties": {}}
-            self.call("PATCH", f"/node-instances/{instance_id}", json=body)
+        path = f"/node-instances/{instance_id}"
+        for now in range(self.call("GET", path)["version"], version):
+            self.call("PATCH", path, json={"version": now, "runtime_properties": {"age": now}})
 
     def finish_execution(self) -> None:
         """End the latest execution as its worker does."""
@@ -206,6 +219,12 @@ class Journey:
                 return make(self)
         return {"data": b"binary"}
 
+    def _query(self, exchange: Exchange) -> dict[str, str]:
+        query: dict[str, str] = json.loads(self._ours(json.dumps(exchange["query"])))
+        if exchange["method"] == "PUT" and "/deployments/" in exchange["path"]:
+            query["async_create"] = "true"  # nobody makes the environment while it waits
+        return query
+
     def _learn(self, ids: dict[str, str], document: Any) -> None:
         for where, theirs in ids.items():
             found = document
@@ -229,14 +248,14 @@ def _blueprint_form() -> dict[str, Any]:
 
 
 def _nodes(journey: Journey) -> dict[str, Any]:
-    plan = journey.plan()["plan"]
-    return {"json": {"deployment_id": "ag", "nodes": plan["nodes"]}}
+    nodes = [{**node, "id": "more", "name": "more"} for node in journey.plan()["plan"]["nodes"]]
+    return {"json": {"deployment_id": "ag", "nodes": nodes}}
 
 
 _BINARY: dict[str, Callable[[Journey], dict[str, Any]]] = {
     "PUT /api/v3.1/blueprints/": lambda _journey: _blueprint_form(),
     "PATCH /api/v3.1/blueprints/": lambda journey: {"json": journey.plan()},
-    "/plugins": lambda _journey: {"data": plugin_zip()},
+    "/plugins": lambda _journey: {"data": plugin_zip(**{"plugin.yaml": PLUGIN_YAML})},
     "/nodes": _nodes,
 }
 
@@ -249,28 +268,42 @@ def _age(instance: str, version: int) -> Callable[[Journey], None]:
     return lambda journey: journey.age_instance(instance, version)
 
 
+def _finish(journey: Journey) -> None:
+    journey.finish_execution()
+
+
+def _start(deployment_id: str) -> Callable[[Journey], None]:
+    body = {"deployment_id": deployment_id, "workflow_id": "install", "force": "true"}
+    return lambda journey: journey.call("POST", "/executions", json=body)
+
+
+def _know(theirs: str, ours: str) -> Callable[[Journey], None]:
+    return lambda journey: journey.known.update({theirs: journey.known.get(ours, ours)})
+
+
+def _use_new_password(journey: Journey) -> None:
+    journey.api.auth = ("admin", "admin")
+
+
 # What has to be so before the exchange of this number.
 _BEFORE: dict[int, tuple[Callable[[Journey], None], ...]] = {
     23: (lambda journey: journey.upload("hello"),),
-    33: (lambda journey: journey.finish_execution(),),
-    34: (lambda journey: journey.finish_execution(),),
-    62: (_deploy("h2", "app_xsq4eh"), _age("app_xsq4eh", 3)),
-    81: (_deploy("ag"), lambda journey: journey.call("POST", "/executions", json={
-        "deployment_id": "ag", "workflow_id": "install"})),
-    101: (lambda journey: journey.finish_execution(),),
-    137: (_deploy("h3"),),
-    156: (lambda journey: journey.known.update(
-        {"a20083af-237a-42d3-a9e4-adfb3dbfa814": journey.known[
-            "1a47d52d-fec2-4d13-83cc-14424e14af47"]}),),
-    182: (),
-    216: (_deploy("tp"), lambda journey: journey.call("POST", "/executions", json={
-        "deployment_id": "tp", "workflow_id": "install"})),
-    204: (lambda journey: journey.call("POST", "/executions", json={
-        "deployment_id": "h2", "workflow_id": "install"}),),
+    33: (_finish,),
+    34: (_finish,),
+    41: (_know("578aaeed-97e1-4a94-9dd8-62e3235adeb6", "26ddcbc8-0010-471f-8ae8-766ea67ed7d6"),),
+    62: (_deploy("h2", "app_xsq4eh"), _age("app_xsq4eh", 3), _start("h2")),
+    81: (_deploy("ag", "vm_2e4t6z"), _start("ag")),
+    122: (_use_new_password,),
+    137: (_deploy("h3", "app_h3"),),
+    154: (_start("h3"),),
+    156: (_know("a20083af-237a-42d3-a9e4-adfb3dbfa814", "1a47d52d-fec2-4d13-83cc-14424e14af47"),),
+    182: (_finish,),
+    204: (_deploy("tp", "n_cmloyq"), _start("tp")),
     242: (lambda journey: journey.upload("h4"),),
+    243: (_deploy("h5", "app_h5"), _start("h5")),
     294: (_deploy("z2"),),
-}  # fmt: skip
+}
 
 # The recording has replies in the order in which they ended: a deployment's creation is answered
 # when its environment is there.
-ORDER: dict[int, float] = {33: 26.5}
+ORDER: dict[int, float] = {33: 26.5, 43: 40.5}

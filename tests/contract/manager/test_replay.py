@@ -15,7 +15,7 @@ from manager.rest.app import create_app
 from manager.settings import PathSettings
 from tests.support.journey import ORDER, Broker, Journey
 from tests.support.manager_app import Api
-from tests.support.recording import differences, load, route
+from tests.support.recording import differences, load, merged, route, shape_of
 
 pytestmark = pytest.mark.integration
 
@@ -93,3 +93,14 @@ def test_every_listed_deviation_is_met(played):
 
 def test_nothing_is_answered_by_a_failure(played):
     assert [(number, one.text) for number, one in played.items() if one.status >= 500] == []
+
+
+def test_the_comparison_finds_what_differs():
+    recorded = merged(shape_of({"a": 1, "b": [{"c": "x"}]}), shape_of({"a": None, "b": []}))
+
+    assert list(differences(recorded, shape_of({"a": None, "b": [{"c": "y"}]}))) == []
+    assert list(differences(recorded, shape_of({"a": "x", "b": [{"d": 1}]}))) == [
+        "a is str, not int|null",
+        "b[].c is missing",
+        "b[].d is unknown to the original",
+    ]

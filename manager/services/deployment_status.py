@@ -3,6 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from manager.services.deployment_tree import recalculate_above
 from manager.services.execution_status import END, ExecutionStatus
 from manager.storage.models import Execution
 
@@ -51,3 +52,4 @@ def note_execution(session: Session, execution: Execution) -> None:
             "has_failed": execution.status == ExecutionStatus.FAILED,
         },
     )
+    recalculate_above(session, execution.deployment_key)

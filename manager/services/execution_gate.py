@@ -22,7 +22,22 @@ _DEFAULT_LIMIT = 20
 
 # made once: making a statement takes as long as running it
 _TAKE = text("SELECT pg_advisory_xact_lock(:gate)")
-_LOCK = text("SELECT key FROM deployments WHERE key = ANY(:keys) ORDER BY key FOR NO KEY UPDATE")
+_LOCK = text(
+    """
+    WITH RECURSIVE above (key) AS (
+        SELECT unnest(CAST(:keys AS bigint[]))
+        UNION
+        SELECT parent.key FROM above
+        JOIN deployments AS child ON child.key = above.key
+        JOIN deployment_labels AS label
+            ON label.deployment_key = child.key AND label.name = 'csys-obj-parent'
+        JOIN deployments AS parent
+            ON parent.id = label.value AND parent.tenant_id = child.tenant_id
+    )
+    SELECT key FROM deployments WHERE key IN (SELECT key FROM above)
+    ORDER BY key FOR NO KEY UPDATE
+    """
+)
 IS_ACTIVE = Execution.status.in_(sorted(ACTIVE))
 IS_QUEUED = Execution.status == ExecutionStatus.QUEUED
 
@@ -34,7 +49,7 @@ def take_gate(session: Session, *deployment_keys: int | None) -> None:
 
 
 def lock_deployments(session: Session, *keys: int | None) -> None:
-    """Lock deployments whose statuses this transaction is about to write."""
+    """Lock deployments whose statuses this transaction is about to write, and those above them."""
     wanted = sorted({key for key in keys if key is not None})
     if wanted:
         session.execute(_LOCK, {"keys": wanted})

@@ -51,6 +51,8 @@ def _publish(item: dict[str, Any], kind: str, log: logging.Logger, skip_send: bo
         return
     _sender.note_context()
     _batch.add("log" if kind == "log" else "event", item)
+    if item.get("event_type") == "workflow_started":
+        _batch.flush()  # what follows is told by the REST service itself, at once
 
 
 class _Sender:

@@ -1,15 +1,17 @@
 """A person at the genuine client: what the journeys are told in."""
 
 import json
+import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.cfy_client import Cfy, CfyError, Login
 
 BLUEPRINTS = Path(__file__).parents[1] / "support" / "blueprints"
+T = TypeVar("T")
 _CREATE_ENVIRONMENT = "create_deployment_environment"
 COMPLETED = "completed"  # what the client shows for `terminated`
 _ENDED = (COMPLETED, "failed", "cancelled")
@@ -72,10 +74,7 @@ class Operator:
         done = self.cfy.try_run(*self._start(deployment, workflow, {}), "--timeout", "1")
         assert done.returncode == 1, done.stdout
         execution = str(self.last(deployment, workflow)["id"])
-        self.cfy.wait_for(
-            ("events", "list", "--include-logs", execution),
-            lambda events: message in messages(events),
-        )
+        wait_for(lambda: self.events(execution), lambda events: message in messages(events))
         return execution
 
     def _start(self, deployment: str, workflow: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -96,22 +95,22 @@ class Operator:
 
     def wait_for_workflow(self, deployment: str, workflow: str) -> None:
         """Wait until a workflow that something else began has succeeded."""
-        words = ("executions", "list", "-d", deployment, "--include-system-workflows")
-        self.cfy.wait_for(words, lambda shown: _status_of(shown, workflow) in _ENDED)
+        wait_for(
+            lambda: self.executions(deployment), lambda shown: _status_of(shown, workflow) in _ENDED
+        )
         assert self.last(deployment, workflow)["status"] == COMPLETED
 
     def wait_for_status(self, execution: str, status: str, *, timeout_s: float = 60) -> None:
         """Wait until an execution has a status."""
-        self.cfy.wait_for(
-            ("executions", "get", execution),
+        wait_for(
+            lambda: self.cfy.json("executions", "get", execution),
             lambda shown: bool(shown["status"] == status),
             timeout_s=timeout_s,
         )
 
     def events(self, execution: str) -> list[dict[str, Any]]:
         """Return an execution's events and logs."""
-        found: list[dict[str, Any]] = self.cfy.json("events", "list", "--include-logs", execution)
-        return found
+        return self.cfy.json_lines("events", "list", "--include-logs", execution)
 
     def outputs(self, deployment: str) -> dict[str, Any]:
         """Return the values of a deployment's outputs."""
@@ -151,9 +150,18 @@ class Operator:
         assert deployment not in {each["id"] for each in shown}
 
 
+def wait_for(ask: Callable[[], T], is_reached: Callable[[T], bool], *, timeout_s: float = 60) -> T:
+    """Ask until the answer is the one awaited; return it."""
+    deadline = time.monotonic() + timeout_s
+    while not is_reached(answer := ask()):
+        assert time.monotonic() < deadline, f"not in {timeout_s} s; last: {answer}"
+        time.sleep(0.3)
+    return answer
+
+
 def messages(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return what events and logs say."""
-    return [str(event["message"]) for event in events]
+    return [str(event["message"]["text"]) for event in events]
 
 
 def event_types(events: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,18 +88,6 @@ class Cfy:
         output = self.run(*words, "--json", timeout_s=timeout_s)
         return json.loads(output)
 
-    def wait_for(
-        self,
-        words: Sequence[str],
-        condition: Callable[[Any], bool],
-        *,
-        timeout_s: float = 60,
-    ) -> Any:
-        """Ask until what the client shows meets the condition; return it."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            shown = self.json(*words)
-            if condition(shown):
-                return shown
-            assert time.monotonic() < deadline, f"cfy {' '.join(words)}: still {shown}"
-            time.sleep(0.3)
+    def json_lines(self, *words: str | Path) -> list[Any]:
+        """Return what a command prints as a JSON document a line."""
+        return [json.loads(line) for line in self.run(*words, "--json").splitlines()]

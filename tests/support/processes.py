@@ -61,7 +61,9 @@ class Program:
         assert self.process is not None, f"{self.name} was not started"
         return self.process.pid
 
-    def wait_until(self, is_ready: Callable[[], bool], *, timeout_s: float = 60) -> float:
+    def wait_until(
+        self, is_ready: Callable[[], bool], *, timeout_s: float = 60, interval_s: float = 0.02
+    ) -> float:
         """Wait for a condition, return how long it took; what the program said is in the error."""
         began = time.monotonic()
         while not is_ready():
@@ -69,7 +71,7 @@ class Program:
                 raise RuntimeError(f"{self.name} has ended\n{self.last_words()}")
             if time.monotonic() > began + timeout_s:
                 raise RuntimeError(f"{self.name}: not in {timeout_s} s\n{self.last_words()}")
-            time.sleep(0.02)
+            time.sleep(interval_s)
         return time.monotonic() - began
 
     def stop(self, *, timeout_s: float = 30) -> None:

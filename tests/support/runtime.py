@@ -148,7 +148,9 @@ class Runtime:
     def start_worker(self) -> float:
         """Start the worker and return after how long it consumed its queue."""
         self.worker.start()
-        return self.worker.wait_until(lambda: self.broker.consumers(WORKFLOW_QUEUE) > 0)
+        return self.worker.wait_until(
+            lambda: self.broker.consumers(WORKFLOW_QUEUE) > 0, interval_s=0.1
+        )
 
     def stop(self) -> None:
         """Stop everything, first what gives work."""
@@ -164,7 +166,7 @@ class Runtime:
 
     def logs(self) -> str:
         """Return the last words of every part."""
-        return "\n".join(f"--- {p.name}\n{p.last_words()}" for p in self.programs)
+        return "\n".join(f"--- {p.name}\n{p.last_words(12)}" for p in reversed(self.programs))
 
     def _answers(self) -> bool:
         try:

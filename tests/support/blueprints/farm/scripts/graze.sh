@@ -1,2 +1,0 @@
-#!/bin/bash -e
-ctx instance runtime-properties grazes "$(ctx instance id)"

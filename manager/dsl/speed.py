@@ -22,10 +22,11 @@ from typing import Any
 
 import networkx
 import yaml
-from dsl_parser import models, multi_instance, tasks, yaml_loader
+from dsl_parser import models, multi_instance, rel_graph, tasks, yaml_loader
 from dsl_parser.elements import node_templates, node_types, relationships
 from dsl_parser.framework import elements, parser
 from dsl_parser.holder import Holder
+from networkx.classes import digraph
 from yaml import cyaml
 from yaml.resolver import Resolver
 
@@ -105,7 +106,8 @@ def _replace_copies() -> None:
     elements.Element.value = _ORIGINAL_VALUE.getter(_get_value)
     elements.Element.provided = _ORIGINAL_PROVIDED.getter(_get_provided)
     _SHIM.deepcopy, _SHIM.copy = copy_plain, copy.copy
-    tasks.copy = multi_instance.copy = _SHIM
+    tasks.copy = multi_instance.copy = rel_graph.copy = _SHIM
+    digraph.deepcopy = copy_plain  # a graph of nodes is reversed with all that they hold
     node_templates.NodeTemplates._fetch_node_plugins = _used_plugins
 
 

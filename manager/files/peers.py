@@ -125,8 +125,11 @@ def forwarded(credentials: Mapping[str, str]) -> dict[str, str]:
 
 
 def chunks(reply: requests.Response) -> Iterator[bytes]:
-    """Yield a reply's content as it comes."""
-    yield from reply.iter_content(_CHUNK)
+    """Yield a reply's content as it comes; raises Unavailable when it breaks off."""
+    try:
+        yield from reply.iter_content(_CHUNK)
+    except requests.RequestException as error:
+        raise Unavailable(f"{reply.url} broke off: {error}") from error
 
 
 @cache

@@ -14,7 +14,7 @@ def evaluator_of(deployment_id: str) -> Evaluator:
     """Return the evaluator of a deployment that the caller may read; raises NotFound."""
     evaluators: dict[str, Evaluator] = g.setdefault("evaluators", {})
     if deployment_id not in evaluators:
-        sealer = Sealer(services().settings.security.encryption_key)
+        sealer = Sealer.of(services().settings.security)
         facts = DeploymentFacts.of(Reading(session(), caller(), sealer), deployment_id)
         evaluators[deployment_id] = Evaluator(facts)
     return evaluators[deployment_id]

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from manager.errors import BadParameters, NoSuchIncludeField
 from manager.rest.arguments import flag, flag_argument, moment, number
 from manager.rest.envelope import PAGE_SIZE
+from manager.storage.raw_json import RawJson
 from manager.storage.view import View
 
 _MAX_NUMBER = 2**31 - 1
@@ -97,7 +98,7 @@ def _filters(
 
 def _column(view: View, name: str) -> Any:
     column = view.fields.get(name)
-    if column is None or isinstance(column.type, JSONB):
+    if column is None or isinstance(column.type, JSONB | RawJson):
         raise BadParameters(f"{view.name} has no field {name!r} to filter or sort by")
     return column
 

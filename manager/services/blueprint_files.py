@@ -1,8 +1,10 @@
 """The files of a blueprint in the tree: unpacked for workers, and gone with the blueprint."""
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from manager.files.entries import Limits
@@ -11,7 +13,7 @@ from manager.files.peers import peer_files
 from manager.files.tree import FileTree
 from manager.files.unpack import unpack
 from manager.files.upload import Upload
-from manager.files.write import remove
+from manager.files.write import make_folder, remove
 from manager.services.folder_writes import forget_folder, note_write, sources_of
 from manager.settings import Settings
 from manager.storage.models import Resource, Tenant
@@ -90,5 +92,19 @@ def remove_blueprint_files(
 
 
 def _remove(session: Session, tree: FileTree, folder: Path) -> None:
+    """Remove a folder with the session's commit; without it, the folder is there again."""
     forget_folder(session, tree.relative(folder))
-    remove(folder)
+    if not folder.exists():
+        return
+    aside = make_folder(tree.incoming) / uuid.uuid4().hex
+    folder.rename(aside)
+
+    def forget(_session: Session) -> None:
+        remove(aside)
+
+    def restore(_session: Session) -> None:
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
+
+    event.listen(session, "after_commit", forget, once=True)
+    event.listen(session, "after_rollback", restore, once=True)

@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_, update
 from sqlalchemy.orm import Session
 
+from manager.services.deployment_tree import recalculate_above
 from manager.services.execution_status import END, ExecutionStatus
 from manager.storage.models import Deployment, Execution, NodeInstance
 
@@ -24,6 +25,7 @@ def note_execution(session: Session, execution: Execution) -> None:
         update(Deployment).where(Deployment.key == execution.deployment_key).values(values),
         execution_options={"synchronize_session": False},
     )
+    recalculate_above(session, execution.deployment_key)
 
 
 def _own_status(status: str) -> ColumnElement[str]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from manager.errors import NotFound, RequestError
 from manager.services.deployment_status import note_execution
+from manager.services.deployment_tree import parent_keys, recalculate
 from manager.services.event_store import write_event
 from manager.services.execution_errors import InvalidExecutionStatus
 from manager.services.execution_gate import (
@@ -19,6 +20,7 @@ from manager.services.execution_gate import (
 )
 from manager.services.execution_status import END, ExecutionStatus, may_report
 from manager.services.executions import make_pending, prepare
+from manager.services.upload_end import end_upload
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import workflow_of
 from manager.storage.models import EVENT, Deployment, Execution
@@ -64,11 +66,14 @@ def follow_up(session: Session, execution: Execution) -> None:
     """
     if execution.status not in END:
         return
-    if _ends_deployment(execution):
+    end_upload(session, execution)
+    if _ends_deployment(execution) and execution.deployment_key is not None:
+        environments = parent_keys(session, execution.deployment_key)
         session.execute(
             delete(Deployment).where(Deployment.key == execution.deployment_key),
             execution_options={"synchronize_session": False},
         )
+        recalculate(session, environments)
     start_queued(session)
 
 

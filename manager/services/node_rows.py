@@ -25,18 +25,18 @@ def node_row(raw: Mapping[str, Any]) -> Row:
     return {
         "id": node_id,
         "type": node_type,
-        "type_hierarchy": raw.get("type_hierarchy") or [node_type],
+        "type_hierarchy": _typed(raw, "type_hierarchy", list) or [node_type],
         "number_of_instances": _count(counts, "current_instances"),
         "planned_number_of_instances": _count(counts, "current_instances"),
         "deploy_number_of_instances": _count(counts, "default_instances"),
         "min_number_of_instances": _count(counts, "min_instances"),
         "max_number_of_instances": _count(counts, "max_instances"),
-        "host_id": raw.get("host_id"),
-        "properties": raw.get("properties") or {},
-        "operations": raw.get("operations") or {},
-        "plugins": raw.get("plugins") or [],
-        "plugins_to_install": raw.get("plugins_to_install"),
-        "relationships": [_relationship(item) for item in raw.get("relationships") or ()],
+        "host_id": _typed(raw, "host_id", str),
+        "properties": _typed(raw, "properties", dict) or {},
+        "operations": _typed(raw, "operations", dict) or {},
+        "plugins": _typed(raw, "plugins", list) or [],
+        "plugins_to_install": _typed(raw, "plugins_to_install", list),
+        "relationships": [_relationship(item) for item in _typed(raw, "relationships", list) or ()],
     }
 
 
@@ -54,20 +54,20 @@ def instance_rows(
         node_id = _text(raw, "node_id")
         if node_id not in node_keys:
             raise BadParameters(f"The deployment has no node `{node_id}`")
-        index = raw.get("index")
-        last[node_id] = last.get(node_id, 0) + 1 if index is None else int(index)
-        system_properties = raw.get("system_properties")
+        index = _typed(raw, "index", int)
+        last[node_id] = last.get(node_id, 0) + 1 if index is None else index
+        system_properties = _typed(raw, "system_properties", dict)
         yield {
             "id": _text(raw, "id"),
             "node_key": node_keys[node_id],
             "index": last[node_id],
-            "host_id": raw.get("host_id"),
-            "state": raw.get("state") or "uninitialized",
-            "version": raw.get("version") or 1,
-            "runtime_properties": raw.get("runtime_properties") or {},
+            "host_id": _typed(raw, "host_id", str),
+            "state": _typed(raw, "state", str) or "uninitialized",
+            "version": _typed(raw, "version", int) or 1,
+            "runtime_properties": _typed(raw, "runtime_properties", dict) or {},
             "system_properties": system_properties,
-            "relationships": raw.get("relationships") or [],
-            "scaling_groups": raw.get("scaling_groups") or [],
+            "relationships": _typed(raw, "relationships", list) or [],
+            "scaling_groups": _typed(raw, "scaling_groups", list) or [],
             "is_status_check_ok": is_status_check_ok(system_properties),
             "has_configuration_drift": has_configuration_drift(system_properties),
         }
@@ -82,13 +82,25 @@ def _scalable(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    return 1 if value is None else int(value)
+    try:
+        return 1 if value is None else int(value)
+    except (TypeError, ValueError) as error:
+        raise BadParameters(f"`{name}` of a scalable node must be a number") from error
 
 
-def _relationship(raw: Mapping[str, Any]) -> Row:
+def _relationship(raw: object) -> Row:
+    if not isinstance(raw, Mapping):
+        raise BadParameters("A relationship of a node must be an object")
     if missing := [key for key in _RELATIONSHIP_KEYS if key not in raw]:
         raise BadParameters(f"A relationship of a node lacks {', '.join(missing)}")
     return {key: raw[key] for key in _RELATIONSHIP_KEYS}
+
+
+def _typed(raw: Mapping[str, Any], key: str, wanted: type[Any]) -> Any:
+    value = raw.get(key)
+    if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        raise BadParameters(f"`{key}` must be of type {wanted.__name__}")
+    return value
 
 
 def _text(raw: object, key: str) -> str:

@@ -1,16 +1,15 @@
-"""delete_deployment_environment: the deployment, its files and all that belongs to it."""
-
-from sqlalchemy import delete as delete_rows
+"""delete_deployment_environment: the deployment's files."""
 
 from manager.files.write import remove
-from manager.services.deployment_tree import parent_keys, recalculate
 from manager.services.folder_writes import forget_folder
-from manager.storage.models import Deployment
 from manager.system_workflows.context import SystemContext, tenant_name
 
 
 def delete(context: SystemContext, **_unused: object) -> None:
-    """Delete the execution's deployment, and with it the execution itself."""
+    """Remove the files of the execution's deployment.
+
+    The deployment itself, with the execution, goes when the execution's end is written.
+    """
     with context.database.session() as session:
         deployment = context.deployment(session)
         if deployment is None:
@@ -19,6 +18,3 @@ def delete(context: SystemContext, **_unused: object) -> None:
         workdir = context.tree.deployment(tenant, deployment.id)
         forget_folder(session, context.tree.relative(workdir))
         remove(workdir)
-        parents = parent_keys(session, deployment.key)
-        session.execute(delete_rows(Deployment).where(Deployment.key == deployment.key))
-        recalculate(session, parents)

@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+from manager.files.tree import FILE_MODE
+from manager.files.write import make_folder
+
 VERSIONS = ("1_0", "1_1", "1_2", "1_3", "1_4", "1_5")
 SOURCE = Path(__file__).parent / "source"
 NAMES = ("node_types", "relationships", "workflows", "data_types", "plugins")
@@ -28,7 +31,7 @@ def publish_types(resources: Path, release: str) -> None:
 
 def write_types(folder: Path) -> None:
     """Write types.yaml (newest version) and one types_<version>.yaml each below a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for version in VERSIONS:
         _write(folder / f"types_{version}.yaml", types_yaml(version))
     _write(folder / "types.yaml", types_yaml(VERSIONS[-1]))
@@ -40,6 +43,7 @@ def _write(path: Path, text: str) -> None:
         return
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text)
+    draft.chmod(FILE_MODE)  # for the web server, whatever the umask
     draft.replace(path)
 
 

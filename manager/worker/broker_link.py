@@ -1,28 +1,97 @@
 """How workflows of cloudify-common reach the brokers; operations do not, nor hold the password."""
 
 import functools
+import logging
 import queue
 from typing import Any
 
 from cloudify import amqp_client, broker_config
+from pika.exceptions import AMQPConnectionError, AMQPError
 
-from manager.broker.connection import HEARTBEAT_S
+from manager.broker.connection import HEARTBEAT_S, describe
 from manager.settings import RabbitmqSettings, settings_path
 from manager.settings_file import load_settings
 
+_PULSE_S = 1.0
+
+logger = logging.getLogger(__name__)
+
 
 class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
-    """An AMQP connection that sends at once; the original's looks every 50 ms for what to send."""
+    """An AMQP connection that sends at once and outlives brokers.
+
+    The original's looks every 50 ms for what to send.
+    """
+
+    MAX_BACKOFF = 5
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connection_tasks_queue = _WakingQueue(self)
+
+    def consume(self) -> None:
+        """Serve the connection until it is closed; make a new one whenever it is lost.
+
+        The original's thread ends, and its workflow waits for ever, when a stream or a channel
+        breaks, or when no broker answers for ten seconds.
+        """
+        channel = self.connect()
+        while not self._closed:
+            try:
+                self._pika_connection.process_data_events(_PULSE_S)
+                self._process_publish(channel)
+            except AMQPError as error:
+                logger.warning("the brokers' connection broke: %s", describe(error))
+                channel = self._connect_again()
+        self._finish(channel)
+
+    def _connect_again(self) -> Any:
+        self.connect_wait.clear()
+        if self._pika_connection.is_open:  # only a channel was closed
+            self._pika_connection.close()
+        return self.connect()
+
+    def _finish(self, channel: Any) -> None:
+        try:
+            self._process_publish(channel)
+            self._pika_connection.close()
+        except AMQPError as error:
+            logger.info("the brokers' connection broke at its end: %s", describe(error))
+
+    def _process_publish(self, channel: Any) -> None:
+        """Do what threads have handed over; what meets a lost connection is done on the next."""
+        while True:
+            try:
+                envelope = self._connection_tasks_queue.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                _answer(envelope, self._perform(envelope, channel))
+            except AMQPConnectionError:
+                if not self._closed:
+                    self._connection_tasks_queue.put(envelope)
+                raise
+            except Exception as error:
+                _answer(envelope, error)
+                if isinstance(error, AMQPError):
+                    raise
+
+    def _perform(self, envelope: Any, channel: Any) -> Any:
+        method, message = envelope["method"], envelope["message"]
+        if callable(method):
+            return method(self, channel, **message)
+        return getattr(envelope["channel"] or channel, method)(**message)
 
     def channel_method(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         """Do what the original does; quorum queues refuse to be deleted on a condition."""
         if method == "queue_delete":
             kwargs.pop("if_empty", None)
         return super().channel_method(method, *args, **kwargs)
+
+
+def _answer(envelope: Any, result: Any) -> None:
+    if envelope["response_queue"] is not None:
+        envelope["response_queue"].put(result)
 
 
 class _WakingQueue(queue.Queue[Any]):
@@ -34,7 +103,10 @@ class _WakingQueue(queue.Queue[Any]):
         super().put(item, block, timeout)
         link = self._connection._pika_connection
         if link is not None and link.is_open:
-            link.add_callback_threadsafe(lambda: None)
+            try:
+                link.add_callback_threadsafe(lambda: None)
+            except AMQPError:
+                logger.debug("the connection has just closed; its thread sees that")
 
 
 @functools.cache
@@ -42,7 +114,9 @@ def adapt_broker() -> None:
     """Make cloudify-common's AMQP client use the brokers of manager.yaml."""
     settings = load_settings(settings_path()).rabbitmq
     _configure(settings)
-    amqp_client.get_client = functools.partial(amqp_client.get_client, cls=PromptConnection)
+    amqp_client.get_client = functools.partial(
+        amqp_client.get_client, cls=PromptConnection, connect_timeout=None
+    )
 
 
 def _configure(settings: RabbitmqSettings) -> None:

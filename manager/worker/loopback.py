@@ -10,6 +10,7 @@ from cloudify_rest_client import CloudifyClient
 
 _local = threading.local()
 _before_status: list[Callable[[], None]] = []
+_before_all: list[Callable[[], None]] = []
 
 
 def before_status_changes(action: Callable[[], None]) -> None:
@@ -17,15 +18,30 @@ def before_status_changes(action: Callable[[], None]) -> None:
     _before_status.append(action)
 
 
+def before_requests(action: Callable[[], None]) -> None:
+    """Have `action` called before each request, but not before those that it makes itself."""
+    _before_all.append(action)
+
+
 class LoopbackHTTPClient(cluster.ClusterHTTPClient):  # type: ignore[misc]
-    """The REST client's transport: it sends waiting events before an execution's status."""
+    """The REST client's transport: what waits to be sent goes before what would overtake it."""
 
     def do_request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         """Do what the original's transport does."""
+        if not getattr(_local, "is_preparing", False):
+            _local.is_preparing = True
+            try:
+                self._prepare(method, url)
+            finally:
+                _local.is_preparing = False
+        return super().do_request(method, url, *args, **kwargs)
+
+    def _prepare(self, method: Any, url: str) -> None:
+        for action in _before_all:
+            action()
         if url.startswith("/executions/") and method.__name__ in ("patch", "post"):
             for action in _before_status:  # the execution's token dies at its end
                 action()
-        return super().do_request(method, url, *args, **kwargs)
 
 
 class LoopbackClient(CloudifyClient):  # type: ignore[misc]

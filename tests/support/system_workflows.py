@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from manager.services.execution_life import finish
+from manager.services.execution_status import ExecutionStatus
 from manager.settings import PathSettings, Settings
 from manager.storage.database import Database
 from manager.storage.models import Blueprint, Deployment, Execution, Resource, Tenant, User
@@ -108,6 +110,11 @@ class Workshop:
         """Run a system workflow."""
         context = SystemContext(settings=self.settings, database=self.database, execution=execution)
         SYSTEM_WORKFLOWS[_PREFIX + name](context, **parameters)
+
+    def end(self, execution: Execution, status: ExecutionStatus, error: str | None = None) -> None:
+        """Write the end of an execution as the worker does."""
+        with self.database.session() as session:
+            finish(session, execution.key, status, error)
 
     def blueprint(self, blueprint_id: str) -> Blueprint:
         """Return a blueprint of the tenant."""

@@ -44,6 +44,9 @@ LEVELS = {
     "manager.services": 3,
     "manager.dsl": 2,
     "manager.files": 2,
+    "manager.files.names": 1,
+    "manager.files.tree": 1,
+    "manager.files.write": 1,
     "manager.broker": 2,
     "manager.storage": 1,
     "manager.settings_file": 1,
@@ -70,7 +73,7 @@ HOMES = {
         "manager.worker",
     ),
     "dsl_parser": ("manager.dsl", "manager.types"),
-    "pika": ("manager.broker", "manager.services.status"),
+    "pika": ("manager.broker", "manager.services.status", "manager.worker.broker_link"),
 }
 
 

@@ -132,8 +132,15 @@ def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
         else None,
         trusted_proxies=tuple(nginx["trusted_proxies"]),
         ca=inputs.read(inputs.config["ssl_inputs"]["ca_cert_path"]),
-        internal_port=inputs.config["manager"]["internal_rest_port"],
+        internal_port=_internal_port(inputs.config),
     )
+
+
+def _internal_port(config: Document) -> int:
+    """Return a port that shows the internal certificate to whoever names no host: managers do."""
+    manager, clients = config["manager"], config["nginx"]["port"] or _HTTPS
+    ports = (*manager["additional_internal_rest_listeners"], manager["internal_rest_port"])
+    return next((port for port in ports if port != clients), clients)
 
 
 def _sites(inputs: NodeInputs, pair: KeyPair) -> tuple[Site, ...]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloudify.models_states import DeploymentState
-from sqlalchemy import ColumnElement, Text, case, func, null, select
+from sqlalchemy import ColumnElement, Text, case, func, null, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from manager.storage.models import (
@@ -31,7 +31,8 @@ _CREATE = aliased(Execution, name="create_execution")
 def shown_execution_status(status: ColumnElement[str] | Any) -> ColumnElement[str]:
     """Return the summary of an execution's status that a deployment shows."""
     summaries = DeploymentState.EXECUTION_STATES_SUMMARY
-    return case(*((status == key, value) for key, value in summaries.items()), else_=null())
+    shown = case(*((status == key, value) for key, value in summaries.items()), else_=null())
+    return type_coerce(shown, Text)
 
 
 def _instances(condition: Any) -> ColumnElement[int]:

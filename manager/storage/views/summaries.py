@@ -1,6 +1,6 @@
 """What summaries count by: the fields of resources that have few values."""
 
-from sqlalchemy import case
+from sqlalchemy import Text, case, type_coerce
 
 from manager.storage.models import Blueprint, Deployment, Execution
 from manager.storage.view import View, common_fields
@@ -11,8 +11,8 @@ EXECUTION_SUMMARY = View(
     fields={
         **common_fields(Execution),
         "status": Execution.status,
-        "status_display": case(
-            (Execution.status == "terminated", "completed"), else_=Execution.status
+        "status_display": type_coerce(
+            case((Execution.status == "terminated", "completed"), else_=Execution.status), Text
         ),
         "workflow_id": Execution.workflow_id,
         "deployment_id": Deployment.id,

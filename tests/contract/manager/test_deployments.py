@@ -203,6 +203,7 @@ def test_a_list_is_found_by_blueprint_and_text(api, database, blueprint):
 
     assert ids(api.get("/deployments?blueprint_id=other&_include=id")) == ["web-2"]
     assert ids(api.get("/deployments?_search=WEB&_include=id")) == ["web-2"]
+    assert ids(api.get("/deployments?latest_execution_status=failed&_include=id")) == []
     assert ids(api.get("/deployments?installation_status=inactive&_include=id,labels")) == [
         "d1",
         "web-2",

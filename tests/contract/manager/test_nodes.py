@@ -67,8 +67,14 @@ def test_nothing_to_create_is_no_content(deployed):
         ("/nodes", {"deployment_id": "d1", "nodes": {}}),
         ("/nodes", {"deployment_id": "d1", "nodes": [{"id": "x"}]}),
         ("/nodes", {"deployment_id": "d1", "nodes": ["x"]}),
+        ("/nodes", {"deployment_id": "d1", "nodes": [node("x", properties=[])]}),
+        ("/nodes", {"deployment_id": "d1", "nodes": [node("x", relationships=["y"])]}),
         ("/nodes", {"deployment_id": "d1", "nodes": [node("x", relationships=[{"type": "t"}])]}),
         ("/node-instances", {"deployment_id": "d1", "node_instances": [{"id": "x"}]}),
+        (
+            "/node-instances",
+            {"deployment_id": "d1", "node_instances": [{"id": "x", "node_id": "db", "index": "1"}]},
+        ),
         (
             "/node-instances",
             {"deployment_id": "d1", "node_instances": [{"id": "x", "node_id": "?"}]},
@@ -77,6 +83,23 @@ def test_nothing_to_create_is_no_content(deployed):
 )
 def test_parts_that_cannot_be_are_refused_altogether(deployed, path, body):
     reply = deployed.call("POST", path, json=body)
+
+    assert (reply.status_code, reply.json["error_code"]) == (400, "bad_parameters_error")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nodes?properties=5",
+        "/nodes?_sort=operations",
+        "/node-instances?runtime_properties=x",
+        "/deployments?inputs=5",
+        "/deployments?labels=x",
+        "/deployments?_sort=workflows",
+    ],
+)
+def test_documents_are_nothing_to_filter_or_sort_by(deployed, path):
+    reply = deployed.call("GET", path)
 
     assert (reply.status_code, reply.json["error_code"]) == (400, "bad_parameters_error")
 

@@ -11,6 +11,7 @@ from requests_toolbelt import MultipartEncoder
 from sqlalchemy import insert, select, update
 
 from manager.rest.app import create_app
+from manager.services.blueprint_files import remove_blueprint_files
 from manager.storage.models import Blueprint, Deployment, Execution, User, UserTenant
 from tests.support.manager_app import Api
 
@@ -358,6 +359,18 @@ def test_a_blueprint_is_deleted_with_its_files(api, upload, settings):
     assert (reply.status_code, reply.data) == (204, b"")
     assert api.call("GET", "/blueprints/hello").status_code == 404
     assert not list(settings.paths.resources.glob("*/default_tenant/hello"))
+
+
+def test_a_deletion_that_is_not_committed_leaves_the_files(upload, settings, database):
+    upload("hello")
+    folder = settings.paths.resources / "uploaded-blueprints/default_tenant/hello"
+
+    with pytest.raises(ZeroDivisionError), database.session() as session:
+        remove_blueprint_files(session, settings, "default_tenant", "hello")
+        assert not folder.exists()
+        raise ZeroDivisionError
+
+    assert (folder / "hello.tar.gz").is_file()
 
 
 def test_a_blueprint_in_use_is_not_deleted(api, upload, database, set_state):

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from manager.dsl.plan import InvalidDeployment
+from manager.services.execution_status import ExecutionStatus
 from manager.services.labels import PARENT
 from manager.storage.models import (
     Blueprint,
@@ -17,7 +18,6 @@ from manager.storage.models import (
     Deployment,
     DeploymentLabel,
     Event,
-    Execution,
     InterDeploymentDependency,
     Node,
     NodeInstance,
@@ -28,7 +28,7 @@ from manager.storage.models import (
 )
 from manager.system_workflows.context import WorkflowFailed
 from tests.benchmarks.runtime.blueprints import write_graph
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 from tests.support.system_workflows import Workshop
 
 pytestmark = pytest.mark.integration
@@ -443,22 +443,44 @@ def test_an_environment_is_required_where_the_blueprint_reads_its_capabilities(
     assert workshop.deployment("env").sub_services_count == 1
 
 
-def test_a_deleted_environment_takes_everything_along(workshop, folder, tmp_path):
+def test_a_deleted_environment_takes_everything_along(workshop, folder):
     workshop.upload(write(folder, NODE))
-    env = workshop.deploy("env")
+    workshop.deploy("env")
     deployment = workshop.deploy(labels=[{PARENT: "env"}])
     workdir = workshop.settings.paths.resources / "deployments/default_tenant/dep"
     (workdir / "left.txt").write_text("x")
     execution = workshop.execution(deployment, "delete_deployment_environment")
 
-    for _ in range(2):  # a worker that dies after the deletion leaves the message
+    for _ in range(2):  # a worker may die after the files are gone
         workshop.run("deployment_environment.delete", execution, delete_logs=False, force=False)
+    workshop.end(execution, ExecutionStatus.TERMINATED)
+    workshop.run("deployment_environment.delete", execution, delete_logs=False, force=False)
 
     assert not workdir.exists()
     assert workshop.rows(Deployment, "id") == [("env",)]
-    assert workshop.rows(NodeInstance, "deployment_key") == [(env.key,)]
-    assert workshop.rows(Execution, "deployment_key") == [(None,), (env.key,)]
     assert workshop.deployment("env").sub_services_count == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "failure"),
+    [
+        ("uploading", "failed", "failed_uploading"),
+        ("extracting", "failed", "failed_extracting"),
+        ("parsing", "cancelled", "failed_parsing"),
+        ("invalid", "failed", "invalid"),
+        ("parsing", "terminated", "parsing"),
+    ],
+)
+def test_an_upload_whose_process_died_is_a_failed_one(workshop, state, end, failure):
+    execution = workshop.begin_upload("bp", None)
+    with workshop.database.session() as session:
+        session.execute(Blueprint.__table__.update().values(state=state))
+
+    workshop.end(execution, ExecutionStatus(end), "the process was killed")
+
+    blueprint = workshop.blueprint("bp")
+    assert blueprint.state == failure
+    assert blueprint.error == (None if state == failure else "the process was killed")
 
 
 def test_a_deployment_deleted_meanwhile_is_no_environment(workshop, folder):

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from manager.dsl import speed
 from manager.dsl.parse import InvalidBlueprint, parse_blueprint
 from manager.dsl.plan import prepare_deployment
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 
 PLANS = """
-import itertools, json, sys
+import itertools, json, sys, types
 from pathlib import Path
 from dsl_parser import rel_graph, tasks
 from manager.dsl import speed
@@ -27,12 +27,12 @@ if sys.argv[2] == "original":
     speed.install = lambda: None
 from manager.dsl.parse import parse_blueprint
 from manager.dsl.plan import prepare_deployment
-from tests.support.blueprints import everything
+from tests.support.full_blueprint import everything
 numbers = map(str, itertools.count(100000))
 rel_graph.generate_id = lambda: next(numbers)
 plan = parse_blueprint(Path(sys.argv[1]))
 deployment = prepare_deployment(plan, {"size": 2}, everything.surroundings)
-patched = tasks.copy is not rel_graph.copy
+patched = not isinstance(tasks.copy, types.ModuleType)
 json.dump([patched, plan, deployment], sys.stdout, default=repr)
 """
 

@@ -71,3 +71,19 @@ def test_secrets_do_not_show_in_the_settings(manager):
 
     for secret in ("admin-pass-1", "db-pass-1", "mq-pass-1", "owner-pass-1", "saltsalt", "ctok-"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("listeners", "internal", "port"),
+    [([53333], 443, 53333), ([], 443, 443), ([443], 5443, 5443), ([443, 6443], 5443, 6443)],
+)
+def test_managers_meet_where_the_internal_certificate_is_shown(manager, listeners, internal, port):
+    """They reach one another by address; on the clients' port that may show another certificate."""
+    web = manager(
+        manager={
+            "internal_rest_port": internal,
+            "additional_internal_rest_listeners": listeners,
+        }
+    ).web
+
+    assert web.internal_port == port

@@ -175,3 +175,44 @@ def test_scripts_are_shell(manager):
 
     for script in scripts:
         subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_nginx_may_enter_the_file_tree_and_nobody_else(manager):
+    """Below its top everything is readable, so that replicated files need no owner but one."""
+    directories = {item.path: item for item in _stage(manager(), "runtime").state.directories}
+    tree = directories["/opt/manager/resources"]
+
+    assert (tree.owner, tree.group, tree.mode) == (USER, "www-data", 0o750)
+
+
+def test_other_managers_files_are_fetched_with_their_certificates_verified(manager):
+    state = _stage(manager(), "services").state
+    locations = _text(state, "/etc/nginx/cloudify/locations.conf")
+    (peer,) = re.findall(r"location = /resources-peer {(.*?)\n}", locations, re.DOTALL)
+
+    assert "internal;" in peer
+    assert "https://$peer:53333/resources/$peer_path;" in peer
+    assert "proxy_ssl_verify on;" in peer
+    assert "proxy_ssl_name $peer_name;" in peer
+    assert "proxy_ssl_trusted_certificate /etc/nginx/tls/ca.crt;" in peer
+    assert _text(state, "/etc/nginx/tls/ca.crt")
+
+
+def test_no_client_tells_the_service_that_it_is_nginx(manager):
+    """Who says so is answered with a header instead of the file."""
+    state = _stage(manager(), "services").state
+    locations = _text(state, "/etc/nginx/cloudify/locations.conf")
+
+    passed_on = re.findall(r"proxy_pass http://rest;(.*?)\n}", locations, re.DOTALL)
+
+    assert len(passed_on) == 2
+    assert all("X-Sendfile-Type X-Accel-Redirect;" in text for text in passed_on)
+
+
+def test_every_request_for_a_file_is_authorised(manager):
+    state = _stage(manager(), "services").state
+    locations = _text(state, "/etc/nginx/cloudify/locations.conf")
+    (files,) = re.findall(r"location /resources/ {(.*?)\n}", locations, re.DOTALL)
+
+    assert "auth_request /file-server-auth;" in files
+    assert "limit_req zone=clients" in files

@@ -1,0 +1,124 @@
+"""The AMQP connection of workflows outlives what breaks it."""
+
+import queue
+import threading
+
+import pytest
+from pika.exceptions import ChannelClosedByBroker, StreamLostError
+
+from manager.worker.broker_link import PromptConnection
+
+WAIT_S = 5
+
+
+class Link:
+    """A connection to a broker that breaks when it is told to."""
+
+    is_open = True
+
+    def __init__(self):
+        self.failures = queue.Queue()
+        self.woken = threading.Event()
+
+    def process_data_events(self, _time_limit):
+        self.woken.wait(0.01)
+        self.woken.clear()
+        if not self.failures.empty():
+            raise self.failures.get()
+
+    def add_callback_threadsafe(self, _callback):
+        self.woken.set()
+
+    def close(self):
+        self.is_open = False
+
+
+class Channel:
+    """What a thread's methods are done on."""
+
+    def __init__(self, failure=None):
+        self.failure = failure
+        self.done = []
+
+    def basic_publish(self, **message):
+        if self.failure is not None:
+            raise self.failure
+        self.done.append(message)
+
+    def queue_delete(self, **arguments):
+        self.done.append(arguments)
+
+
+class Connection(PromptConnection):
+    """Connects to what the test has prepared."""
+
+    def __init__(self, *channels):
+        super().__init__([])
+        self.channels = list(channels)
+        self.links = []
+
+    def connect(self):
+        self._pika_connection = Link()
+        self.links.append(self._pika_connection)
+        self.connect_wait.set()
+        return self.channels.pop(0)
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def start(*channels):
+        connection = Connection(*channels)
+        connection.consume_in_thread()
+        started.append(connection)
+        return connection
+
+    yield start
+    for connection in started:
+        connection.close()
+
+
+def test_what_a_thread_hands_over_is_done_at_once(serve):
+    channel = Channel()
+
+    serve(channel).publish({"body": "x"}, timeout=WAIT_S)
+
+    assert channel.done[0]["body"] == "x"
+
+
+@pytest.mark.parametrize("failure", [StreamLostError("lost"), ChannelClosedByBroker(404, "none")])
+def test_a_broken_stream_or_channel_is_replaced(serve, failure):
+    first, second = Channel(), Channel()
+    connection = serve(first, second)
+
+    connection.links[0].failures.put(failure)
+    connection.connect_wait.clear()
+    assert connection.connect_wait.wait(WAIT_S)
+    connection.publish({"body": "x"}, timeout=WAIT_S)
+
+    assert second.done[0]["body"] == "x"
+
+
+def test_what_met_a_lost_stream_is_sent_on_the_next(serve):
+    second = Channel()
+    connection = serve(Channel(StreamLostError("lost")), second)
+
+    connection.publish({"body": "x"}, timeout=WAIT_S)
+
+    assert [message["body"] for message in second.done] == ["x"]
+
+
+def test_a_sender_hears_what_the_broker_has_against_its_message(serve):
+    connection = serve(Channel(ChannelClosedByBroker(404, "no exchange")), Channel())
+
+    with pytest.raises(ChannelClosedByBroker):
+        connection.publish({"body": "x"}, timeout=WAIT_S)
+
+
+def test_quorum_queues_are_deleted_without_a_condition(serve):
+    channel = Channel()
+
+    serve(channel).channel_method("queue_delete", queue="q", if_empty=True, timeout=WAIT_S)
+
+    assert channel.done == [{"queue": "q"}]

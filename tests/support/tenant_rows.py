@@ -36,7 +36,7 @@ _PARENTS = {  # foreign keys to follow, in the order of creation
     "plugin_key": "plugins",
     "site_key": "sites",
 }
-_ORDER = (
+_ORDER: tuple[type[Base], ...] = (
     models.Site,
     models.Blueprint,
     models.BlueprintLabel,
@@ -72,7 +72,7 @@ def fill_tenant(
         session.add(row)
         session.flush()
         keys[model.__tablename__] = next(iter(_key(row)))
-        if issubclass(model, Resource):
+        if isinstance(row, Resource):
             ids[model.__tablename__] = row.id
     return ids
 

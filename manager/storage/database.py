@@ -28,7 +28,8 @@ _KEPT = 4  # connections that stay open in a process
 _OUTBOX = "outbox"  # the key of a session's `info`
 _USED_AT = "used at"  # the key of a connection's `info`
 _FRESH_S = 1.0  # a connection used so lately is taken to be alive
-_SILENCE_MS = 6000  # a connection whose data stay unacknowledged this long is dead
+_SILENCE_MS = 4000  # a connection whose data stay unacknowledged this long is dead
+_SILENT = "timed out"  # libpq's words for that
 
 
 class Database:
@@ -122,7 +123,9 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
         json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
         json_deserializer=orjson.loads,
     )
-    event.listen(engine, "do_connect", _Connector().connect)
+    connector = _Connector()
+    event.listen(engine, "do_connect", connector.connect)
+    event.listen(engine, "handle_error", connector.note_loss)
     event.listen(engine, "checkout", _check)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "handle_error", _leave_standby)
@@ -148,19 +151,19 @@ class _Connector:
     """Connects to the primary: the host that was it last is tried first.
 
     While no primary answers, one thread looks for it and the others fail at once: they must not
-    all hang in timeouts, or the manager could not even say that it is alive.
+    all hang in timeouts, or the manager could not even say that it is alive. A host that has just
+    fallen silent is left out of the next attempt: whoever waited for it waits no second time.
     """
 
     def __init__(self) -> None:
         self._last_primary = ""
+        self._silent = ""
         self._is_failing = False
         self._search = threading.Lock()
 
     def connect(self, dialect: Any, _record: object, args: Any, parameters: Any) -> Any:
         """Do what SQLAlchemy's event `do_connect` asks for."""
-        hosts = parameters["host"].split(",")
-        hosts.sort(key=lambda host: host != self._last_primary)
-        parameters["host"] = ",".join(hosts)
+        parameters["host"] = ",".join(self._in_order(parameters["host"].split(",")))
         if not self._is_failing:
             return self._attempt(dialect, args, parameters)
         if not self._search.acquire(blocking=False):
@@ -169,6 +172,16 @@ class _Connector:
             return self._attempt(dialect, args, parameters)
         finally:
             self._search.release()
+
+    def note_loss(self, context: ExceptionContext) -> None:
+        """Do what SQLAlchemy's event `handle_error` asks for."""
+        if context.is_disconnect and _SILENT in str(context.original_exception):
+            self._silent = self._last_primary
+
+    def _in_order(self, hosts: list[str]) -> list[str]:
+        silent, self._silent = self._silent, ""
+        wanted = [host for host in hosts if host != silent] or hosts
+        return sorted(wanted, key=lambda host: host != self._last_primary)
 
     def _attempt(self, dialect: Any, args: Any, parameters: Any) -> Any:
         try:

@@ -16,12 +16,18 @@ _SMALL = (tasks_graph.SubgraphTask, tasks.SetNodeInstanceStateTask, tasks.SendNo
 class _Sender:
     """Sends states as the workflow that this process runs: the batch's thread is outside of it."""
 
-    context: Any = None
+    _context: Any = None
+
+    def note_context(self, context: Any) -> None:
+        """Remember whose workflow this process runs; a restored task knows only a proxy of it."""
+        if self._context is None:
+            is_proxy = hasattr(context, "_get_current_object")
+            self._context = context._get_current_object() if is_proxy else context
 
     def send(self, updates: list[Update]) -> None:
         """Send a batch."""
         body = {"action": "update-states", "operations": updates}
-        with current_workflow_ctx.push(self.context):
+        with current_workflow_ctx.push(self._context):
             client = manager.get_rest_client()._client
             client.post("/operations", data=body, expected_status_code=204)
 
@@ -49,7 +55,7 @@ def _update_later(original: Any) -> Any:
         if exception is not None or task.workflow_context.local:
             original(task, state, result=result, exception=exception)
         elif not (state in _SKIPPED and isinstance(task, tasks.LocalWorkflowTask)):
-            _sender.context = task.workflow_context
+            _sender.note_context(task.workflow_context)
             _batch.add(
                 {
                     "id": task.id,

@@ -60,10 +60,12 @@ def _dispatch(request: Request) -> Outcome:
     context = request["context"]
     if context["type"] == "workflow":
         from manager.worker.broker_link import adapt_broker
+        from manager.worker.engine_endings import adapt_endings
         from manager.worker.engine_states import adapt_states
 
         adapt_broker()
         adapt_states()
+        adapt_endings()
     threading.current_thread().name = f"Dispatch-{context['type']}"
     handler = dispatch.TASK_HANDLERS[context["type"]](
         cloudify_context=context, args=[], kwargs=dict(request["kwargs"])

@@ -31,7 +31,7 @@ class Operator:
     def logged_in_as(self, folder: Path, **changes: Any) -> "Operator":
         """Return another person, or the same one in another tenant."""
         login: Login = replace(self.cfy.login, **changes)
-        return Operator(replace(self.cfy, folder=folder, login=login).log_in())
+        return Operator(Cfy(folder, login, self.cfy.before).log_in())
 
     def upload(self, name: str, folder: Path | None = None) -> str:
         """Upload one of the blueprints and return its id."""
@@ -61,13 +61,14 @@ class Operator:
         self.cfy.run(*words)
         return self.last(deployment, workflow)
 
-    def execute_to_failure(self, deployment: str, workflow: str) -> dict[str, Any]:
-        """Run a workflow that must fail and return its execution."""
+    def execute_to_failure(self, deployment: str, workflow: str) -> tuple[str, str]:
+        """Run a workflow that must fail; return its execution's id and what the client says."""
         done = self.cfy.try_run(*self._start(deployment, workflow, {}))
+        said = done.stdout + done.stderr
         execution = self.last(deployment, workflow)
-        assert execution["status"] == "failed", done.stdout + done.stderr
+        assert execution["status"] == "failed", said
         assert done.returncode == 1, "the client tells the failure by its exit code"
-        return execution
+        return str(execution["id"]), said
 
     def begin(self, deployment: str, workflow: str, message: str) -> str:
         """Start a workflow, leave it once it has said a message, and return its execution's id."""

@@ -2,15 +2,20 @@
 
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+Done = subprocess.CompletedProcess[str]
 
 
 class CfyError(AssertionError):
@@ -37,43 +42,76 @@ class Login:
     tenant: str = "default_tenant"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cfy:
-    """The client; `before` puts words before the command, such as those that enter a network."""
+    """The client; `before` puts words before the command, such as those that enter a network.
+
+    Its commands run in forks of one process that has imported it: a start costs half a second.
+    """
 
     folder: Path
     login: Login
     before: Sequence[str] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
+    _server: subprocess.Popen[str] | None = None
 
     def log_in(self) -> "Cfy":
         """Point the client at its manager."""
         login = self.login
         words = ["-u", login.username, "-p", login.password, "-t", login.tenant]
         words += ["--ssl", "-c", str(login.ca), "--rest-port", str(login.port)]
-        self.run("profiles", "use", login.address, *words)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done = self.start_alone("profiles", "use", login.address, *words)
+        if done.returncode:
+            raise CfyError(f"no login to {login.address}\n{done.stdout}\n{done.stderr}")
         return self
 
-    def try_run(
-        self, *words: str | Path, timeout_s: float = 90
-    ) -> subprocess.CompletedProcess[str]:
+    def start_alone(self, *words: str | Path, timeout_s: float = 90) -> Done:
+        """Run a command as a person does: in a process of its own, its start included."""
+        command = [*self.before, cfy_command(), *map(str, words)]
+        options: dict[str, Any] = {"capture_output": True, "text": True, "env": self._environment}
+        return subprocess.run(command, **options, timeout=timeout_s, check=False)
+
+    def try_run(self, *words: str | Path, timeout_s: float = 90) -> Done:
         """Run a command, whatever becomes of it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {
-            **os.environ,
-            "HOME": str(self.folder),
-            "CFY_WORKDIR": str(self.folder),
-            "LC_ALL": "C.UTF-8",
-            **self.variables,
-        }
-        return subprocess.run(
-            [*self.before, cfy_command(), *map(str, words)],
-            env=environment,
-            capture_output=True,
+        server = self._server or self._start_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        given = [str(word) for word in words]
+        server.stdin.write(json.dumps(given) + "\n")
+        server.stdin.flush()
+        if not select.select([server.stdout], [], [], timeout_s)[0]:
+            self.close()
+            raise subprocess.TimeoutExpired(["cfy", *given], timeout_s)
+        code, output, errors = json.loads(server.stdout.readline())
+        return Done(["cfy", *given], code, output, errors)
+
+    def close(self) -> None:
+        """End the process that runs the commands, and a command that still runs."""
+        if self._server is not None:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.communicate()
+            self._server = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _start_server(self) -> subprocess.Popen[str]:
+        python = Path(cfy_command()).with_name("python")
+        program = Path(__file__).parent / "programs" / "serve_cfy.py"
+        self._server = subprocess.Popen(
+            [*self.before, str(python), "-W", "ignore", str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=self._environment,
+            process_group=0,
             text=True,
-            timeout=timeout_s,
-            check=False,
         )
+        return self._server
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        place = str(self.folder)
+        return {**os.environ, "HOME": place, "CFY_WORKDIR": place, "LC_ALL": "C.UTF-8"}
 
     def run(self, *words: str | Path, timeout_s: float = 90) -> str:
         """Run a command that must succeed and return what it prints."""

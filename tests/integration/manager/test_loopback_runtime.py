@@ -17,7 +17,10 @@ def test_a_manager_runs_on_loopback_and_leaves_nothing_behind():
         home, database = runtime.home, runtime.database.home
         weights = runtime.weights()
 
-        assert "default_tenant" in runtime.cfy().run("tenants", "list")
+        client = runtime.cfy()
+
+        assert "default_tenant" in client.run("tenants", "list")
+        client.close()
         assert {"rest", "nginx", "rabbitmq", "postgresql"} <= weights.keys()
         assert all(weight.pss_mib > 1 for weight in weights.values())
         assert weights["rest"].processes >= 3

@@ -69,5 +69,5 @@ def _prefix(context: Mapping[str, Any], plugin: Plugin) -> str | None:
 
 def _acting_for(context: Mapping[str, Any]) -> Any:
     """Act with the rights of the task, or of whoever wanted the plugin installed."""
-    operation = {**context, "type": "operation", "plugin": None}
+    operation = {**context, "type": "operation", "plugin": {}}
     return current_ctx.push(CloudifyContext(operation))

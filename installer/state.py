@@ -96,11 +96,16 @@ class NodeState:
         )
 
 
+REFUSED = 78  # EX_CONFIG
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One change that is not data, run as root by `sh -eu`, guarded by the state it establishes.
 
     `guard` exits 0 when that state already holds; it is cheap, read-only and safe on a bare host.
+    It exits REFUSED when no run can reach the state from what is there: it then says what is wrong
+    on its first line and the remedy on its second, and nothing is changed on any node.
     `secrets` reach guard and script as environment variables by stdin, never on a command line.
     """
 

@@ -17,10 +17,10 @@ from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts, Observation
 from installer.engine.session import Session
 from installer.engine.target import Target
-from installer.errors import NodeUnreachable, PhaseFailed
+from installer.errors import NodeUnreachable, PhaseFailed, PreflightError, Problem
 from installer.events import Event, EventKind, Listener, Outcome
 from installer.phases import Phase, PhaseResult, run_phases, select_phases
-from installer.state import ManagedFile, NodeState, Stage, Step
+from installer.state import REFUSED, ManagedFile, NodeState, Stage, Step
 
 NODE = "node"  # the pseudo role of what every node has before all else
 TOOLKIT = "toolkit"  # the pseudo role of our environments: packages need not wait for them
@@ -51,6 +51,16 @@ class Survey:
             node: difference(_flat(roles), self.observations[node])
             for node, roles in self.stages.items()
         }
+
+    def refusals(self) -> list[Problem]:
+        """Return why a run must not begin: what steps' guards say that no run could reach."""
+        found = []
+        for node, observation in self.observations.items():
+            for fact in observation.guards.values():
+                if fact.code == REFUSED:
+                    what, _, remedy = fact.output.strip().partition("\n")
+                    found.append(Problem(where=node, what=what, remedy=remedy))
+        return found
 
     def roles(self) -> list[RoleStages]:
         """Return the stages by role, in the order in which roles depend on each other."""
@@ -129,7 +139,12 @@ class RunOptions:
 def roll_out(
     seen: Survey, options: RunOptions, notify: Listener, *, first: Sequence[Phase] = ()
 ) -> tuple[PhaseResult, ...]:
-    """Bring every node to its state; raises PhaseFailed with every problem of the run."""
+    """Bring every node to its state; raises PhaseFailed with every problem of the run.
+
+    Raises PreflightError before any change when a node is where no run could begin.
+    """
+    if refusals := seen.refusals():
+        raise PreflightError(*refusals)
     run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
     runner = StageRunner(seen.engine, seen.observations, notify, run=run, alone=options.alone)
     phases = select_phases(

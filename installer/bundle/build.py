@@ -2,14 +2,16 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.bundle.cache import Cache, default_cache, file_digest
 from installer.bundle.catalogue import ENVIRONMENTS, ROLES, Environment, release_named
-from installer.bundle.environment import RECIPE, write_addition, write_environment
+from installer.bundle.environment import RECIPE, Compiler, EnvironmentWriter
 from installer.bundle.fetch import fetch_archives
+from installer.bundle.interpreter import Interpreter
 from installer.bundle.lock import Lock, dump_lock, load_lock
 from installer.bundle.model import (
     LOCK_FILE,
@@ -110,7 +112,9 @@ def _name(lock: Lock, source: str) -> str:
 def _lay_out(folder: Path, lock: Lock, wheel: Path, cache: Cache) -> None:
     folder.mkdir()
     wheels = _wheels(folder, lock, wheel, cache)
-    environments = _environments(folder, lock, folder / "wheels" / wheel.name, cache)
+    with _compiler(lock, cache) as compiler:
+        project = folder / "wheels" / wheel.name
+        environments = _environments(folder, lock, project, _Workshop(cache, compiler))
     digests = {file.path: file.sha256 for file in environments}
     files = [
         *_packages(folder, lock, cache),
@@ -145,29 +149,57 @@ def _wheels(folder: Path, lock: Lock, project: Path, cache: Cache) -> list[Bundl
     ]
 
 
-def _environments(folder: Path, lock: Lock, project: Path, cache: Cache) -> list[BundledFile]:
+@dataclass(frozen=True, slots=True)
+class _Workshop:
+    """What environments are made with."""
+
+    cache: Cache
+    compiler: Compiler | None
+
+    def writer(self, lock: Lock, environment: Environment) -> EnvironmentWriter:
+        return EnvironmentWriter(
+            environment=environment, release=release_named(lock.release), compiler=self.compiler
+        )
+
+
+@contextmanager
+def _compiler(lock: Lock, cache: Cache) -> Iterator[Compiler | None]:
+    """Yield what compiles for the release; without its packages nodes compile by themselves."""
+    if not lock.interpreter:
+        yield None
+        return
+    with cache.workspace() as folder:
+        archives = [cache.archive(package.sha256) for package in lock.interpreter]
+        yield Interpreter(folder, archives, release_named(lock.release))
+
+
+def _environments(
+    folder: Path, lock: Lock, project: Path, workshop: _Workshop
+) -> list[BundledFile]:
     """Make both archives of each environment; the large one only if its wheels changed."""
-    release, files = release_named(lock.release), []
+    files = []
     for environment in ENVIRONMENTS:
-        large = _dependencies(lock, environment, cache)
+        large = _dependencies(lock, environment, workshop)
         path = dependencies_file(environment.name)
-        files.append(_placed(folder, path, large, environment.roles, cache))
+        files.append(_placed(folder, path, large, environment.roles, workshop.cache))
         path = project_file(environment.name)
-        write_addition(folder / path, project, environment, release)
+        workshop.writer(lock, environment).write_addition(folder / path, project)
         files.append(_described(folder, path, environment.roles))
     return files
 
 
-def _dependencies(lock: Lock, environment: Environment, cache: Cache) -> str:
+def _dependencies(lock: Lock, environment: Environment, workshop: _Workshop) -> str:
+    cache = workshop.cache
     wheels = [wheel.sha256 for wheel in lock.wheels_for(environment.name)]
-    known = repr((environment, lock.release, wheels, RECIPE))
+    interpreter = [package.sha256 for package in lock.interpreter]
+    known = repr((environment, lock.release, wheels, interpreter, RECIPE))
     key = hashlib.sha256(known.encode()).hexdigest()
     made = cache.recall(key)
     if made is None:
-        release = release_named(lock.release)
         with cache.workspace() as folder:
             archive = folder / "environment.tar"
-            write_environment(archive, map(cache.archive, wheels), environment, release)
+            writer = workshop.writer(lock, environment)
+            writer.write_environment(archive, map(cache.archive, wheels))
             made = cache.adopt(archive)
         cache.remember(key, made)
     return made

@@ -12,6 +12,7 @@ class Release:
 
     codename: str
     python: str  # of the package python3; wheels and environments are made for it
+    interpreter: str  # the smallest package that compiles modules for it
     roles: dict[str, tuple[str, ...]]
     host: tuple[str, ...]  # beside the required packages, what the smallest host has
 
@@ -25,18 +26,30 @@ class Environment:
     extra: str | None  # of the project, in place of its base dependencies
     roles: tuple[str, ...]
     command: str | None = None  # that /usr/local/bin links to
-    compiled: bool = False  # to byte code when it is unpacked
+    compiled_except: str | None = None  # modules that need no byte code; None: none has any
 
 
 ROLES = ("database", "queue", "manager", "loadbalancer")
 
 ENVIRONMENTS = (
     Environment(
-        name="installer", folder="/opt/cfy_manager", extra=None, roles=ROLES, command="cfy_manager"
+        name="installer",
+        folder="/opt/cfy_manager",
+        extra=None,
+        roles=ROLES,
+        command="cfy_manager",
+        # root's commands keep byte code by themselves; the reporter's service may not write it
+        compiled_except=r"^(?!.*/site-packages/(installer|requests|urllib3|idna|certifi"
+        r"|charset_normalizer|yaml)/)",
     ),
     # The runtime shares no code with the installer, so it goes without pyinfra and its like
     Environment(
-        name="manager", folder="/opt/manager", extra="manager", roles=("manager",), compiled=True
+        name="manager",
+        folder="/opt/manager",
+        extra="manager",
+        roles=("manager",),
+        # its services may not write: each start of theirs would compile all modules again
+        compiled_except=r"/(tests?|testing|dialects/(mssql|mysql|oracle|sqlite))/",
     ),
 )
 
@@ -60,10 +73,17 @@ def _roles(postgresql: int) -> dict[str, tuple[str, ...]]:
 
 
 RELEASES = {
-    "trixie": Release(codename="trixie", python="3.13", roles=_roles(17), host=_HOST),
+    "trixie": Release(
+        codename="trixie",
+        python="3.13",
+        interpreter="python3.13-minimal",
+        roles=_roles(17),
+        host=_HOST,
+    ),
     "bookworm": Release(
         codename="bookworm",
         python="3.11",
+        interpreter="python3.11-minimal",
         roles=_roles(15),
         host=(*_HOST, "usr-is-merged"),  # usrmerge, the alternative, brings perl along
     ),

@@ -45,6 +45,14 @@ def locked_packages(
     )
 
 
+def interpreter_packages(apt: AptRoot, release: Release) -> tuple[LockedPackage, ...]:
+    """Return the packages of the release's Python with all that they need to run anywhere."""
+    apt.install_base([])
+    found = apt.archives([release.interpreter])
+    stanzas = _stanzas(apt, found)
+    return tuple(_locked(archive, stanzas[archive.name], ()) for archive in found)
+
+
 def _moving(
     archives: Iterable[Archive], stanzas: Mapping[str, Stanza], base: Mapping[str, Stanza]
 ) -> set[str]:

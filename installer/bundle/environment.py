@@ -11,13 +11,18 @@ import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from installer.bundle.catalogue import Environment, Release
 
+_MAKERS = ("environment.py", "interpreter.py")
 # Archives that were made by other code than this are made anew
-RECIPE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+RECIPE = hashlib.sha256(
+    b"".join(Path(__file__).with_name(name).read_bytes() for name in _MAKERS)
+).hexdigest()
 
 _WHEN = 315532800  # 1980-01-01, the earliest that zip archives know: equal input, equal bytes
 _SCRIPT = """\
@@ -30,29 +35,52 @@ sys.exit({call}())
 """
 
 
-def write_environment(
-    target: Path, wheels: Iterable[Path], environment: Environment, release: Release
-) -> None:
-    """Write the archive of an environment with these wheels in it."""
-    members = dict(_skeleton(release))
-    for wheel in sorted(wheels):
-        members.update(_members(wheel, environment, release))
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name in sorted(members):
-            _add(archive, name, *members[name])
-
-
-def write_addition(target: Path, wheel: Path, environment: Environment, release: Release) -> None:
-    """Write the archive that adds the project's wheel to an unpacked environment."""
-    members = dict(_members(wheel, environment, release))
-    if environment.command is None:  # the command works in its own environment only
-        members = {name: it for name, it in members.items() if not name.startswith("bin/")}
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name in sorted(members):
-            _add(archive, name, *members[name])
-
-
 _Content = tuple[bytes, int]  # a file's bytes and mode; mode 0 stands for a symbolic link
+
+
+class Compiler(Protocol):
+    """Makes byte code of an environment's modules; see `installer.bundle.interpreter`."""
+
+    def compile(
+        self, members: Mapping[str, bytes], environment: Environment
+    ) -> Mapping[str, bytes]:
+        """Return byte code by the path where Python looks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentWriter:
+    """Writes the archives of one environment, with byte code if there is who compiles."""
+
+    environment: Environment
+    release: Release
+    compiler: Compiler | None = None
+
+    def write_environment(self, target: Path, wheels: Iterable[Path]) -> None:
+        """Write the archive of the environment with these wheels in it."""
+        members = dict(_skeleton(self.release))
+        for wheel in sorted(wheels):
+            members.update(_members(wheel, self.environment, self.release))
+        self._write(target, members)
+
+    def write_addition(self, target: Path, wheel: Path) -> None:
+        """Write the archive that adds the project's wheel to the unpacked environment."""
+        members = dict(_members(wheel, self.environment, self.release))
+        if self.environment.command is None:  # the command works in its own environment only
+            members = {name: it for name, it in members.items() if not name.startswith("bin/")}
+        self._write(target, members)
+
+    def _write(self, target: Path, members: Mapping[str, _Content]) -> None:
+        everything = {**members, **self._byte_code(members)}
+        with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
+            for name in sorted(everything):
+                _add(archive, name, *everything[name])
+
+    def _byte_code(self, members: Mapping[str, _Content]) -> dict[str, _Content]:
+        if self.compiler is None:
+            return {}
+        sources = {name: content for name, (content, mode) in members.items() if mode}
+        compiled = self.compiler.compile(sources, self.environment)
+        return {name: (content, 0o644) for name, content in compiled.items()}
 
 
 def _skeleton(release: Release) -> Iterator[tuple[str, _Content]]:

@@ -5,7 +5,7 @@ from installer.bundle.cache import Cache
 from installer.bundle.catalogue import ENVIRONMENTS, release_named
 from installer.bundle.lock import Lock
 from installer.bundle.resolution import Say
-from installer.bundle.wheels import download, pinned_again
+from installer.bundle.wheels import download, fetchable_again
 from installer.errors import PreflightError, Problem
 
 _BATCH = 20  # archives; what an interrupted build has fetched by then is kept
@@ -18,7 +18,8 @@ def fetch_archives(lock: Lock, cache: Cache, say: Say) -> None:
 
 
 def _fetch_packages(lock: Lock, cache: Cache, say: Say) -> None:
-    lacking = [package for package in lock.packages if not cache.has(package.sha256)]
+    wanted = {package.sha256: package for package in (*lock.packages, *lock.interpreter)}
+    lacking = [package for package in wanted.values() if not cache.has(package.sha256)]
     if not lacking:
         return
     say(f"Fetching {len(lacking)} packages, {sum(p.size for p in lacking) / 1e6:.0f} MB")
@@ -40,7 +41,7 @@ def _fetch_wheels(lock: Lock, cache: Cache, say: Say) -> None:
             continue
         say(f"Fetching {len(lacking)} wheels of the environment {environment.name}")
         with cache.workspace() as folder:
-            download(pinned_again(lacking), release, lock.architecture, folder / "wheels")
+            download(fetchable_again(lacking), release, lock.architecture, folder / "wheels")
             for path in (folder / "wheels").glob("*.whl"):
                 cache.adopt(path)
         still = [wheel.file for wheel in lacking if not cache.has(wheel.sha256)]

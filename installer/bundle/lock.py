@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class LockedWheel:
     sha256: str
     size: int
     environments: tuple[str, ...]
+    source_sha256: str = ""  # of the source that it is built from; the index has no wheel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Lock:
     packages: tuple[LockedPackage, ...]
     wheels: tuple[LockedWheel, ...]
     base: tuple[Mapping[str, str], ...] = ()
+    interpreter: tuple[LockedPackage, ...] = ()  # the release's Python, for the builder only
 
     def packages_for(self, role: str) -> tuple[LockedPackage, ...]:
         """Return the packages that a node of this role may need."""
@@ -80,17 +82,21 @@ def load_lock(path: Path) -> Lock:
 
 
 def _lock(document: dict[str, Any]) -> Lock:
-    packages = [LockedPackage(**{**p, "roles": tuple(p["roles"])}) for p in document["packages"]]
     wheels = [
         LockedWheel(**{**w, "environments": tuple(w["environments"])}) for w in document["wheels"]
     ]
     return Lock(
         release=document["release"],
         architecture=document["architecture"],
-        packages=tuple(packages),
+        packages=_locked_packages(document["packages"]),
         wheels=tuple(wheels),
         base=tuple(document["base"]),
+        interpreter=_locked_packages(document.get("interpreter", ())),
     )
+
+
+def _locked_packages(entries: Iterable[Mapping[str, Any]]) -> tuple[LockedPackage, ...]:
+    return tuple(LockedPackage(**{**entry, "roles": tuple(entry["roles"])}) for entry in entries)
 
 
 def _problem(path: Path, what: str) -> Problem:

@@ -9,7 +9,7 @@ from pathlib import Path
 from installer.bundle.apt import AptRoot, debian_sources
 from installer.bundle.cache import Cache
 from installer.bundle.catalogue import ENVIRONMENTS, Environment, Release
-from installer.bundle.closure import base_stanzas, locked_packages
+from installer.bundle.closure import base_stanzas, interpreter_packages, locked_packages
 from installer.bundle.lock import Lock, LockedWheel, dump_lock, load_lock
 from installer.bundle.project import requirements_of, source_folder
 from installer.bundle.wheels import download, locked_wheel, resolve
@@ -112,16 +112,21 @@ def _packages(target: Target, cache: Cache, say: Say) -> Lock:
     apt = AptRoot(folder, debian_sources(codename), target.architecture)
     apt.update()
     base = base_stanzas(apt, target.release)
-    return replace(lock, packages=locked_packages(apt, target.release, base), base=base)
+    return replace(
+        lock,
+        packages=locked_packages(apt, target.release, base),
+        base=base,
+        interpreter=interpreter_packages(apt, target.release),
+    )
 
 
 def _wheels(target: Target, environment: Environment, cache: Cache, say: Say) -> list[LockedWheel]:
     say(f"Choosing wheels of the environment {environment.name} for {target.release.codename}")
     pinned = resolve(_requirements(environment), target.release, target.architecture)
     with cache.workspace() as folder:
-        download(pinned, target.release, target.architecture, folder / "wheels")
+        built = download(pinned, target.release, target.architecture, folder / "wheels")
         paths = sorted((folder / "wheels").glob("*.whl"))
-        wheels = [locked_wheel(path, environment.name) for path in paths]
+        wheels = [locked_wheel(path, environment.name, built.get(path.name, "")) for path in paths]
         for path in paths:
             cache.adopt(path)
     return wheels

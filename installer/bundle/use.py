@@ -44,7 +44,7 @@ def bundle_stages(
         Stage(
             name="environments",
             state=_marks(bundle, environments),
-            steps=tuple(_unpack(e, bundle.digest_of, folder) for e in environments),
+            steps=tuple(_unpack(e, bundle, folder) for e in environments),
         ),
     )
 
@@ -117,13 +117,16 @@ def _expect(environment: Environment) -> Step:
     )
 
 
-def _unpack(environment: Environment, digest_of: Callable[[str], str], folder: str) -> Step:
-    place, identity = environment.folder, environment_id(environment.name, digest_of)
+def _unpack(environment: Environment, bundle: Bundle, folder: str) -> Step:
+    place, digest_of = environment.folder, bundle.digest_of
+    identity = environment_id(environment.name, digest_of)
     held = [f'[ "$(readlink {place}/env)" = envs/{identity} ]', f"[ -x {place}/env/bin/python ]"]
     if environment.command:
         link, target = f"/usr/local/bin/{environment.command}", f"bin/{environment.command}"
         held.append(f'[ "$(readlink {link})" = {place}/env/{target} ]')
     values = _values(environment, digest_of, shlex.quote(folder))
+    if not bundle.lock.interpreter and environment.command is None:
+        values["compiled_except"] = environment.compiled_except
     return Step(
         name=f"Unpack the environment {environment.name}",
         guard=" && ".join(held),
@@ -140,6 +143,6 @@ def _values(
         "place": environment.folder,
         "identity": environment_id(environment.name, digest_of),
         "archives": [f"{folder}/{archive}" for archive in archives],
-        "compiled": environment.compiled,
+        "compiled_except": None,  # the archives have the byte code already
         "command": environment.command,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from installer.bundle.cache import file_digest
 from installer.bundle.catalogue import ARCHITECTURES, Release, normalise
 from installer.bundle.lock import LockedWheel
+from installer.bundle.sources import FROM_SOURCE, build_wheels, split_pinned
 from installer.errors import PreflightError, Problem
 
 # Debian 12 has glibc 2.36: it runs what was built for any of these (PEP 600 and its forerunners)
@@ -29,6 +30,7 @@ def resolve(requirements: Iterable[str], release: Release, architecture: str) ->
     """
     words = (
         *("--generate-hashes", "--no-header", "--no-annotate", "--only-binary", ":all:"),
+        *(word for name in FROM_SOURCE for word in ("--no-binary", name)),
         *target_words(release, architecture),
     )
     return run_uv(["compile", "-", *words], "\n".join(requirements) + "\n")
@@ -40,9 +42,19 @@ def target_words(release: Release, architecture: str) -> tuple[str, ...]:
     return ("--python-version", release.python, "--python-platform", platform)
 
 
-def download(pinned: str, release: Release, architecture: str, folder: Path) -> None:
-    """Fetch the wheels of pinned requirements into a folder; pip checks their hashes."""
+def download(pinned: str, release: Release, architecture: str, folder: Path) -> dict[str, str]:
+    """Fetch the wheels of pinned requirements into a folder; pip checks their hashes.
+
+    Those that the index has as sources are built. Returns the SHA-256 of their sources, by file.
+    """
     folder.mkdir(exist_ok=True)
+    as_wheels, as_sources = split_pinned(pinned)
+    if as_wheels:
+        _download_wheels(as_wheels, release, architecture, folder)
+    return build_wheels(as_sources, folder) if as_sources else {}
+
+
+def _download_wheels(pinned: str, release: Release, architecture: str, folder: Path) -> None:
     requirements = folder.with_suffix(".txt")
     requirements.write_text(pinned)
     digits = release.python.replace(".", "")
@@ -59,7 +71,14 @@ def pinned_again(wheels: Iterable[LockedWheel]) -> str:
     return "".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels)
 
 
-def locked_wheel(path: Path, environment: str) -> LockedWheel:
+def fetchable_again(wheels: Iterable[LockedWheel]) -> str:
+    """Return locked wheels as requirements with the hash of what the index has: some are built."""
+    return "".join(
+        f"{w.name}=={w.version} --hash=sha256:{w.source_sha256 or w.sha256}\n" for w in wheels
+    )
+
+
+def locked_wheel(path: Path, environment: str, source_sha256: str = "") -> LockedWheel:
     """Return a fetched wheel as a lock has it."""
     name, version = wheel_identity(path)
     return LockedWheel(
@@ -69,6 +88,7 @@ def locked_wheel(path: Path, environment: str) -> LockedWheel:
         sha256=file_digest(path),
         size=path.stat().st_size,
         environments=(environment,),
+        source_sha256=source_sha256,
     )
 
 

@@ -94,7 +94,6 @@ def _service_use(document: Document, section: str, usages: tuple[str, ...]) -> C
 def _database_uses(document: Document) -> Iterator[CertificateUse]:
     yield _service_use(document, "postgresql_server", (*_SERVER, *_CLIENT))
     for section, prefix, user in (
-        ("etcd", "root_", "root"),
         ("etcd", "patroni_", "patroni"),
         ("postgres", "replicator_", "replicator"),
         ("postgres", "superuser_", "postgres"),

@@ -155,8 +155,11 @@ def load_balancer_findings(document: Document) -> Iterator[Finding]:
     virtual_ip = document["load_balancer"]["virtual_ip"]
     for index, node in enumerate(document["nodes"]):
         if {"loadbalancer", "manager"} <= {*node["roles"]}:
-            what = "a load balancer and a manager both need port 443"
-            remedy = "give the role `loadbalancer` to a node of its own"
+            what = "a load balancer and a manager both need the ports 80, 443 and 53333"
+            remedy = (
+                "leave the role `loadbalancer` away, clients reach the manager itself; "
+                "or give it to a node of its own"
+            )
             yield Finding(("nodes", index, "roles"), what, remedy)
     if len(balancers) > 1 and not virtual_ip:
         what = "two load balancers share an address, which is missing"

@@ -28,8 +28,9 @@ def service_findings(document: Document) -> Iterator[Finding]:
     if has(document, "loadbalancer") and has(document, "manager"):
         yield Finding(
             ("services_to_install",),
-            "a load balancer and a manager both need port 443",
-            "put the load balancer on a node of its own",
+            "a load balancer and a manager both need the ports 80, 443 and 53333",
+            "leave loadbalancer_service away, clients reach the manager itself; "
+            "or put it on a node of its own",
         )
     if has(document, "queue") and document["rabbitmq"]["is_external"]:
         yield Finding(

@@ -8,6 +8,8 @@ from enum import StrEnum
 from installer.engine.observation import PathFact, digest
 from installer.state import Directory, ManagedFile, Stage, Step, Unit, User
 
+UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/")
+
 
 class Verb(StrEnum):
     """What happens to a unit; the names are systemctl's."""
@@ -95,6 +97,13 @@ class StageDifference:
         return written | set(self.absent)
 
     @property
+    def touches_foreign_units(self) -> bool:
+        """Tell whether this stage changes files of units that are not of its own list."""
+        own = {unit.name for unit in self.stage.state.units}
+        names = {_unit_of(path) for path in self.touched if path.startswith(UNIT_FOLDERS)}
+        return self.reloads_systemd and not names <= own
+
+    @property
     def is_applied(self) -> bool:
         """Tell whether `apply` has nothing to do: deferred restarts are not its own."""
         deferred = {str(change) for change in self.units if change.is_deferred}
@@ -117,6 +126,12 @@ class StageDifference:
         yield from (str(change) for change in self.units)
         if self.reloads_systemd:
             yield "reload systemd's units"
+
+
+def _unit_of(path: str) -> str:
+    """Return the unit that a file describes, or adds to: unit.service.d/10-more.conf."""
+    folder = next(folder for folder in UNIT_FOLDERS if path.startswith(folder))
+    return path.removeprefix(folder).partition("/")[0].removesuffix(".d")
 
 
 @dataclass(frozen=True, slots=True)

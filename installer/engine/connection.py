@@ -1,4 +1,4 @@
-"""One node's connection through pyinfra: opened, used for one command at a time, really closed."""
+"""One node's connection through pyinfra: opened, used by agents on the node, really closed."""
 
 import logging
 import os
@@ -9,11 +9,12 @@ import gevent
 import paramiko
 from gevent.lock import RLock
 from paramiko.ssh_exception import SSHException
-from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 
+from installer.engine.agent import Agent, LocalStream, Request, SshStream
 from installer.engine.target import Target
+from installer.engine.wire import EXIT, MARK, command
 from installer.errors import NodeUnreachable, Problem
 
 logger = logging.getLogger(__name__)
@@ -60,19 +61,15 @@ def _transport(sock: socket.socket, **options: Any) -> paramiko.Transport:
 
 
 class Connection:
-    """A node's connection; a command that fails in transit closes it, the next one reopens it."""
+    """A node's connection; a request that fails in transit closes it, the next one reopens it."""
 
     def __init__(self, target: Target, host: Host) -> None:
         self.target = target
         self._host = host
         self._is_ended = False
+        self._idle: list[Agent] = []
         self._opening = RLock()  # phases work side by side, and either may have to reconnect
         self._needs_sudo = (os.geteuid() != 0) if target.is_local else target.user != "root"
-
-    @property
-    def needs_sudo(self) -> bool:
-        """Tell whether commands need sudo to be root."""
-        return self._needs_sudo
 
     def open(self) -> None:
         """Log in, unless that is done. Raises NodeUnreachable with what to do about it."""
@@ -93,23 +90,46 @@ class Connection:
             self.close()
             raise NodeUnreachable(self._login_problem("no answer to the login in time")) from error
 
-    def execute(self, line: str, stdin: str, timeout_s: float) -> tuple[list[str], list[str]]:
-        """Run a shell line and return its output lines. Raises NodeUnreachable when cut off."""
+    def execute(self, request: Request) -> tuple[list[str], list[str]]:
+        """Have the node's agent answer a request, and return what it said and what else was said.
+
+        Raises NodeUnreachable when cut off.
+        """
         self.open()
+        limit_s = request.limit_s + _MARGIN_S
         try:
-            with gevent.Timeout(timeout_s + _MARGIN_S):
-                whole, output = self._host.run_shell_command(StringCommand(line), _stdin=stdin)
+            with gevent.Timeout(limit_s):
+                agent = self._idle_agent()
+                lines = agent.ask(request)
         except gevent.Timeout as error:
             self.close()
-            what = f"the host did not answer within {timeout_s + _MARGIN_S:.0f} s"
+            what = f"the host did not answer within {limit_s:.0f} s"
             raise NodeUnreachable(self._problem(what)) from error
         except (PyinfraError, SSHException, OSError, EOFError) as error:
             self.close()
             what = f"the connection broke: {error or type(error).__name__}"
             raise NodeUnreachable(self._problem(what)) from error
-        if not whole:  # the line itself always exits 0
-            self.close()
-        return output.stdout_lines, output.stderr_lines
+        self._idle.append(agent)
+        return lines, [line for line in lines if not line.startswith((MARK, EXIT))]
+
+    def _idle_agent(self) -> Agent:
+        """Return an agent that nobody uses: phases work on a node side by side."""
+        while self._idle:
+            agent = self._idle.pop()
+            if agent.is_alive:
+                return agent
+            agent.close()
+        line = command(sudo=self._needs_sudo)
+        logger.debug("%s: starting an agent: %s", self.target.name, line)
+        if self.target.is_local:
+            return Agent(LocalStream(line))
+        client = self._client()
+        if client is None or (transport := client.get_transport()) is None:
+            raise EOFError("it was closed meanwhile")
+        return Agent(SshStream(transport, line, _CHANNEL_S))
+
+    def _client(self) -> paramiko.SSHClient | None:
+        return getattr(self._host.connector, "client", None)
 
     def end(self) -> None:
         """Close the connection for good; the next command fails at once."""
@@ -118,7 +138,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; pyinfra's own disconnect leaves it open."""
-        client = getattr(self._host.connector, "client", None)
+        while self._idle:
+            self._idle.pop().close()
+        client = self._client()
         if self._host.connected:
             self._host.disconnect()
         if client is not None:

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from installer.engine.changes import Difference, FileChange, StageDifference, UnitChange, Verb
+from installer.engine.changes import (
+    UNIT_FOLDERS,
+    Difference,
+    FileChange,
+    StageDifference,
+    UnitChange,
+    Verb,
+)
 from installer.engine.observation import Observation, PathFact, UnitFact, digest, guard_key
 from installer.state import Directory, ManagedFile, Stage, Step, Unit, UnitTarget, User
 
@@ -17,7 +24,6 @@ _SETTLED_ENABLEMENT = {  # what `systemctl enable` made or cannot change
     "static",
     "transient",
 }
-_UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/")
 
 
 def difference(stages: Sequence[Stage], observation: Observation) -> Difference:
@@ -155,4 +161,4 @@ def _marks(stages: Sequence[Stage], observation: Observation, touched: set[str])
 
 def _reloads_systemd(stage: Stage, observation: Observation, touched: set[str]) -> bool:
     stale = any(observation.units.get(unit.name, UnitFact()).stale for unit in stage.state.units)
-    return stale or any(path.startswith(_UNIT_FOLDERS) for path in touched)
+    return stale or any(path.startswith(UNIT_FOLDERS) for path in touched)

@@ -1,10 +1,10 @@
 """What a stage's difference asks of the programs on the node."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from installer.engine.changes import StageDifference, Verb
-from installer.engine.observation import digest, observe_request
+from installer.engine.observation import observe_request
 from installer.state import Directory, ManagedFile
 
 INSTALL_S = 1800
@@ -45,14 +45,6 @@ def state_request(change: StageDifference) -> dict[str, Any]:
     }
 
 
-def tree_request(files: Sequence[ManagedFile], directories: Sequence[Directory]) -> dict[str, Any]:
-    """Return the request for `node/tree.py`."""
-    return {
-        "files": [_file(file) | {"digest": digest(file.content)} for file in files],
-        "directories": [_rights(entry) for entry in directories],
-    }
-
-
 def _file(file: ManagedFile) -> dict[str, Any]:
     return _rights(file) | {"content": file.content}
 
@@ -77,7 +69,12 @@ def _units(change: StageDifference) -> dict[str, Any] | None:
         for entry in now
         if entry.verb is Verb.START and change.touched.intersection(entry.unit.restart_on)
     ]
-    return verbs | {"start_afresh": afresh, "daemon_reload": change.reloads_systemd}
+    return verbs | {
+        "start_afresh": afresh,
+        # the node itself sees whether a unit of this stage is stale: often it was never loaded
+        "daemon_reload": change.touches_foreign_units,
+        "look_at": _names(unit.name for unit in change.stage.state.units),
+    }
 
 
 def _names(names: Iterable[str]) -> list[str]:

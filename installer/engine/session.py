@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from installer.engine.agent import Request
 from installer.engine.connection import Connection
 from installer.engine.difference import stage_difference
 from installer.engine.observation import (
@@ -22,12 +23,11 @@ from installer.engine.requests import (
     needs_packages_first,
     packages_request,
     state_request,
-    tree_request,
 )
-from installer.engine.wire import command, read_reply, request_text
+from installer.engine.wire import read_reply
 from installer.errors import PhaseFailed, Problem
 from installer.secrets import Secret
-from installer.state import Directory, Gate, ManagedFile, Stage, Step
+from installer.state import Gate, Stage, Step
 
 logger = logging.getLogger(__name__)
 
@@ -80,18 +80,6 @@ class Session:
             self._call(program, request, APPLY_S)
         return applied_of(self.name, change, done)
 
-    def put_tree(
-        self, files: Sequence[ManagedFile], directories: Sequence[Directory] = ()
-    ) -> tuple[str, ...]:
-        """Make a small tree right and return the paths that were not. One command.
-
-        For files that no plan shows and no unit waits for; the content travels in any case.
-        """
-        changed = self._call("tree", tree_request(files, directories), APPLY_S)
-        for path in changed:
-            logger.info("%s: wrote %s", self.name, path)
-        return tuple(changed)
-
     def restart(self, unit: str) -> None:
         """Restart a unit; return once its old process is gone. One command."""
         self._call("units", {"restart": [unit]}, APPLY_S)
@@ -143,9 +131,8 @@ class Session:
     def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""
         limit_s = int(timeout_s) + _MARGIN_S
-        line = command(limit_s=limit_s, sudo=self._connection.needs_sudo)
         self.commands += 1
-        said = self._connection.execute(line, request_text(program, request), limit_s)
+        said = self._connection.execute(Request(program, request, limit_s))
         reply = read_reply(self.name, *said)
         if isinstance(reply, Problem):
             raise PhaseFailed(reply)

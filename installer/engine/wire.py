@@ -1,14 +1,16 @@
-"""Turn a request into one command for a node, and what the node answers into a value.
+"""Turn requests into text for a node's agent, and what it answers into a value.
 
-A command is a constant one-liner of Python; program and request follow on stdin and the answer
-comes back as one marked line. So nothing is limited by the length of a command line, nothing is
-seen in `ps` or in pyinfra's debug log, noise of a login shell is ignored, and bytes of any encoding
-pass. Both directions speak Python literals: `json` would cost more on the node than the work.
+The agent is started by a constant one-liner of Python; itself, its programs and their requests
+follow on stdin and each answer comes back as one marked line. So nothing is limited by the length
+of a command line, nothing is seen in `ps` or in a debug log, noise of a login shell is ignored, and
+bytes of any encoding pass. Both directions speak Python literals: `json` would cost more on the
+node than the work.
 """
 
 import ast
 import binascii
 import zlib
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,64 +22,58 @@ EXIT = "cfy_manager-exit:"
 
 _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
-_START = (  # the alarm ends it for good; without its modules `signal` and `timeout` start faster
-    "import sys,zlib,_signal,binascii as b;_signal.alarm({limit_s});"
-    "exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
-)
+_START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
 _NEEDS = {  # program: the modules it is made of, in order of import
     "script": ("base", "script"),
     "observe": ("base", "script", "observe"),
     "observe-paths": ("base", "observe"),
     "state": ("base", "script", "files", "record", "users", "units", "state"),
     "state-paths": ("base", "files", "state"),
-    "tree": ("base", "observe", "files", "tree"),
     "units": ("base", "script", "files", "units"),
     "packages": ("base", "script", "observe", "files", "dpkg", "record", "units", "packages"),
     "removal": ("base", "script", "files", "dpkg", "record", "removal"),
     "gate": ("base", "script", "gate"),
     "step": ("base", "script", "step"),
 }
-_LOADER = f"""
-try:
-    for name, source in SOURCES:
-        module = sys.modules["{_PACKAGE}." + name] = type(sys)("{_PACKAGE}." + name)
-        exec(compile(source, name + ".py", "exec"), module.__dict__)
-    reply = ("ok", module.main(REQUEST))
-except Exception as error:
-    told = getattr(error, "remedy", None)
-    if told is None:
-        place = error.__traceback__
-        while place.tb_next:
-            place = place.tb_next
-        where = f"{{place.tb_frame.f_code.co_filename}}:{{place.tb_lineno}}"
-        reply = ("crash", f"{{type(error).__name__}}: {{error}} ({{where}})")
-    else:
-        reply = ("failure", error.where, error.what, told)
-text = b.b2a_base64(zlib.compress(repr(reply).encode(), 1), newline=False).decode()
-sys.stdout.write("\\n{MARK}" + text + "\\n")
-"""
 
 
-def command(*, limit_s: int, sudo: bool) -> str:
-    """Return the shell line that runs a program from stdin, bounded on the node as well.
-
-    It exits 0 whatever happens: an exit code of its own would make pyinfra search the output
-    for a password prompt of sudo and ask the terminal for one.
-    """
+def command(*, sudo: bool) -> str:
+    """Return the shell line that starts an agent; it exits 0 whatever happens."""
     root = "sudo -n -H " if sudo else ""
-    start = _START.format(limit_s=limit_s)
-    return f"{root}python3 -I -S -c '{start}' || echo {EXIT}$?"
-
-
-def request_text(program: str, request: dict[str, Any]) -> str:
-    """Return the line for stdin that carries a program and its request."""
-    text = f"SOURCES={_sources(program)!r}\nREQUEST={request!r}\n{_LOADER}"
-    return binascii.b2a_base64(zlib.compress(text.encode(), 1), newline=False).decode()
+    return f"{root}python3 -I -S -c '{_START}' || echo {EXIT}$?"
 
 
 @cache
-def _sources(program: str) -> tuple[tuple[str, str], ...]:
-    return tuple((name, (_SOURCES / f"{name}.py").read_text()) for name in _NEEDS[program])
+def agent_text() -> str:
+    """Return the first line for an agent's stdin: itself."""
+    source = (_SOURCES / "agent.py").read_text()
+    text = f"{source}\nserve({_PACKAGE!r}, {MARK!r}, {EXIT!r})\n"
+    return _line(text)
+
+
+def modules_of(program: str) -> tuple[str, ...]:
+    """Return the modules that a program is made of, in order of import."""
+    return _NEEDS[program]
+
+
+def request_text(
+    program: str, request: dict[str, Any], *, limit_s: int, known: Container[str] = ()
+) -> str:
+    """Return the lines for an agent's stdin that run a program, bounded on the node as well.
+
+    Modules that the agent knows are not sent again.
+    """
+    sources = tuple((name, _source(name)) for name in modules_of(program) if name not in known)
+    return _line(repr((limit_s, modules_of(program)[-1], sources))) + _line(repr(request))
+
+
+def _line(text: str) -> str:
+    return binascii.b2a_base64(zlib.compress(text.encode(), 1)).decode()
+
+
+@cache
+def _source(name: str) -> str:
+    return (_SOURCES / f"{name}.py").read_text()
 
 
 def read_reply(node: str, stdout: list[str], stderr: list[str]) -> Any:

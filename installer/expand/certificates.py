@@ -7,8 +7,9 @@ from installer.config.formats import is_ip
 from installer.expand.names import CA_FILE, application_user
 from installer.inventory import Inventory, Node, Role
 
-# the users whose certificates a database node shows: etcd's, then PostgreSQL's
-DATABASE_USERS = ("root", "patroni", "replicator", "postgres")
+# the users whose certificates a database node shows: etcd's, then PostgreSQL's; etcd's root
+# logs in with its password over the node's own certificate
+DATABASE_USERS = ("patroni", "replicator", "postgres")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,6 @@ def _database_cluster(cluster: Cluster) -> Sections:
             "cluster_token": cluster.secret("etcd_cluster_token"),
             "root_password": cluster.secret("etcd_root_password"),
             "patroni_password": cluster.secret("etcd_patroni_password"),
-            **certificate_paths("root_", "client-root"),
             **certificate_paths("patroni_", "client-patroni"),
         },
         "patroni": {"rest_password": cluster.secret("patroni_rest_password")},

@@ -1,6 +1,9 @@
 """What a node knows of itself: its units, and what its service says of the cluster."""
 
+import math
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -10,6 +13,10 @@ from installer.reporter.units import unit_services
 
 Report = dict[str, Any]
 
+# A busy host may miss one answer; two in a row are told within 15 s of the last good one
+_PATIENCE_S = 12
+
+_good: dict[str, tuple[float, Report]] = {}  # the last answer to each question, and when it came
 _session = requests.Session()  # connections are kept: a handshake per report would be waste
 
 _UNITS = {
@@ -45,9 +52,12 @@ def _add_database(settings: ReporterSettings, services: Report) -> bool:
     host = _in_url(settings.private_ip)
     etcd = services["etcd"]["extra_info"]
     patroni = services["Patroni"]["extra_info"]
-    health = _asked(etcd, "etcd_health", lambda: _get(settings, f"https://{host}:2379/health"))
-    url = f"https://{host}:8008"
-    status = _asked(patroni, "patroni_status", lambda: _patroni_status(settings, url))
+    url = f"https://{host}:2379/health"
+    health = _asked(settings, etcd, "etcd_health", lambda hurried: _get(hurried, url))
+    base = f"https://{host}:8008"
+    status = _asked(
+        settings, patroni, "patroni_status", lambda hurried: _patroni_status(hurried, base)
+    )
     return health.get("health") == "true" and status.get("state") in {"running", "streaming"}
 
 
@@ -66,7 +76,10 @@ def _add_broker(settings: ReporterSettings, services: Report) -> bool:
     login = (extra["broker_username"], extra["broker_password"])
     facts = services["RabbitMQ Broker"]["extra_info"]
     status = _asked(
-        facts, "node_status", lambda: _broker_status(extra, _get(settings, url, auth=login))
+        settings,
+        facts,
+        "node_status",
+        lambda hurried: _broker_status(extra, _get(hurried, url, auth=login)),
     )
     return bool(status.get("running")) and not status.get("alarms") and not status.get("partitions")
 
@@ -86,7 +99,7 @@ def _broker_status(extra: Any, nodes: list[Report]) -> Report:
 def _add_manager(settings: ReporterSettings, services: Report) -> bool:
     facts = services["Manager Rest-Service"]["extra_info"]
     url = f"https://{_in_url(settings.private_ip)}:53333/api/v3.1/ok"
-    answer = _asked(facts, "rest", lambda: {"ok": _answers_ok(settings, url)})
+    answer = _asked(settings, facts, "rest", lambda hurried: {"ok": _answers_ok(hurried, url)})
     return bool(answer.get("ok"))
 
 
@@ -95,14 +108,32 @@ def _answers_ok(settings: ReporterSettings, url: str) -> bool:
     return reply.ok
 
 
-def _asked(facts: Report, key: str, ask: Callable[[], Report]) -> Report:
-    """Store and return the answer, or the reason why there is none: that too is a report."""
+def _asked(
+    settings: ReporterSettings, facts: Report, key: str, ask: Callable[[ReporterSettings], Report]
+) -> Report:
+    """Store and return the answer, or the reason why there is none: that too is a report.
+
+    In place of an answer that is late the last good one counts for a while; meanwhile the question
+    has only the rest of that while.
+    """
+    came, good = _good.get(key, (-math.inf, {}))
+    left_s = _PATIENCE_S - (time.monotonic() - came)
+    limit_s = min(settings.request_timeout, max(1, int(left_s))) if left_s > 0 else None
     try:
-        answer = ask()
+        answer = ask(replace(settings, request_timeout=limit_s) if limit_s else settings)
+        _good[key] = time.monotonic(), answer
+    except requests.Timeout as error:
+        is_patient = time.monotonic() - came < _PATIENCE_S
+        answer = {**good, "late": str(error)} if is_patient else _failure(error)
     except (requests.RequestException, StopIteration) as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        _good.pop(key, None)
+        answer = _failure(error)
     facts[key] = answer
     return answer
+
+
+def _failure(error: Exception) -> Report:
+    return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _in_url(address: str) -> str:

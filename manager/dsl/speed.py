@@ -30,6 +30,8 @@ from networkx.classes import digraph
 from yaml import cyaml
 from yaml.resolver import Resolver
 
+from manager.dsl.bounds import check_depth, check_size
+
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 _ONLY_READ = frozenset({node_types.NodeTypes, relationships.Relationships})
 _MAPPINGS = frozenset({models.Plan, models.Version})
@@ -68,12 +70,19 @@ def copy_plain(value: Any) -> Any:
 
 
 def load_yaml(stream: str, filename: str | None) -> Holder:
-    """Load YAML as `dsl_parser.yaml_loader.load` does: values know their places in the file."""
+    """Load YAML as `dsl_parser.yaml_loader.load` does: values know their places in the file.
+
+    Raises DSLParsingFormatException beyond the bounds of `manager.dsl.bounds`.
+    """
     try:
+        check_depth(stream, filename)
         holder = _CLoader(stream, filename).get_single_data()
     except yaml.YAMLError:
         holder = yaml_loader.MarkedLoader(stream, filename).get_single_data()
-    return Holder.of({}, filename=filename) if holder is None else holder
+    if holder is None:
+        return Holder.of({}, filename=filename)
+    check_size(holder, filename)
+    return holder
 
 
 def _copy_value(value: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from manager.errors import NotFound, Unavailable
+from manager.errors import NotFound
 from manager.files.entries import Limits
 from manager.files.peers import Peer, PeerFiles, PeerSilent, chunks
 from manager.files.tree import FILE_MODE, FORMATS, FileTree
@@ -79,10 +79,9 @@ class Fetcher:
         with self.files.open(self.url_path(target), peer, self.credentials) as reply:
             if not reply.ok:
                 raise PeerSilent(f"{peer.hostname} answers {reply.status_code}")
-            length = int(reply.headers.get("Content-Length", -1))
-            self._store(chunks(reply), length, target)
+            self._store(chunks(reply), target)
 
-    def _store(self, content: Iterable[bytes], length: int, target: Path) -> None:
+    def _store(self, content: Iterable[bytes], target: Path) -> None:
         with draft(self.tree.incoming) as path:
             with path.open("xb") as file:
                 for chunk in content:
@@ -90,6 +89,4 @@ class Fetcher:
                 file.flush()
                 os.fsync(file.fileno())
             path.chmod(FILE_MODE)
-            if length not in (-1, path.stat().st_size):
-                raise Unavailable(f"{target.name} arrived in part only")
             publish(path, target)

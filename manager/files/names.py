@@ -4,6 +4,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from manager.errors import BadParameters
 
+_MAX_PATH_BYTES = 2048  # Linux takes 4095, from the root
 MAX_NAME_BYTES = 255  # of one file name, on every file system that Debian offers
 
 
@@ -40,6 +41,8 @@ def decoded_parts(raw_path: str) -> tuple[str, ...] | None:
     try:
         names = [unquote_to_bytes(part).decode() for part in raw_path.split("/")]
     except UnicodeDecodeError:
+        return None
+    if len(raw_path) > 3 * _MAX_PATH_BYTES or sum(map(len, names)) > _MAX_PATH_BYTES:
         return None
     inner = names[:-1] if names[-1] == "" else names
     return tuple(names) if inner and all(is_safe_name(name) for name in inner) else None

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from manager.files.tree import FOLDER_MODE
 
@@ -67,14 +68,20 @@ def remove(path: Path) -> None:
     except FileNotFoundError:
         return
     except (IsADirectoryError, PermissionError):
-        shutil.rmtree(path)
+        shutil.rmtree(path, onerror=_unless_absent)
 
 
 def _drop_abandoned(incoming: Path) -> None:
     limit = time.time() - _ABANDONED_S
     for path in incoming.iterdir():
         try:
-            if path.lstat().st_mtime < limit:
+            if path.lstat().st_ctime < limit:  # a move hither changes it, and nobody sets it
                 remove(path)
         except FileNotFoundError:  # another process removed it
             continue
+
+
+def _unless_absent(_function: object, _path: str, reason: Any) -> None:
+    """Go on when somebody else removed a part; raise everything else again."""
+    if not isinstance(reason[1], FileNotFoundError):
+        raise reason[1]

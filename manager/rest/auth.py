@@ -22,8 +22,13 @@ _TOKEN_HEADERS = (
 )
 
 
-def authorize(permission: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Run the handler in a database session, for callers that have the permission, if any."""
+def authorize(
+    permission: str | None = None, *, transaction: bool = True
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Run the handler in a database session, for callers that have the permission, if any.
+
+    What only reads needs no transaction; a handler may say that it needs none either.
+    """
 
     def decorate(handler: Callable[P, R]) -> Callable[P, R]:
         @wraps(handler)
@@ -31,7 +36,8 @@ def authorize(permission: str | None = None) -> Callable[[Callable[P, R]], Calla
             # A request without credentials is answered without the database: the load balancer
             # takes 401 on /status for a sign of life.
             credentials = request_credentials()
-            with services().database.session() as session:
+            is_whole = transaction and request.method != "GET"
+            with services().database.session(transaction=is_whole) as session:
                 g.session = session
                 g.caller = services().authenticator.authenticate(session, credentials)
                 if permission is not None:

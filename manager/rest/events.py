@@ -44,7 +44,7 @@ def get_all() -> Body | list[Body]:
 
 
 @blueprint.post("/events")
-@authorize("event_create")
+@authorize("event_create", transaction=False)
 def create() -> tuple[Response, int]:
     """Store events and log lines of an execution."""
     request.max_content_length = _MAX_EVENTS_BYTES

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, jsonify, request
 
-from manager.errors import BadParameters, NotFound
+from manager.errors import BadParameters
 from manager.rest.arguments import flag_argument
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
@@ -20,7 +20,7 @@ from manager.services.execution_actions import (
     resume_execution,
 )
 from manager.services.execution_deletion import delete_executions
-from manager.services.execution_life import ExecutionPlace, follow_up, place_of, report_status
+from manager.services.execution_life import follow_up, report_status, visible_place
 from manager.services.execution_restore import restore_execution
 from manager.services.execution_status import Cancellation
 from manager.services.executions import (
@@ -31,7 +31,6 @@ from manager.services.executions import (
 )
 from manager.services.resources import find
 from manager.storage.models import Execution
-from manager.storage.scope import writable
 from manager.storage.views.executions import EXECUTIONS
 
 blueprint = Blueprint("executions", __name__)
@@ -90,7 +89,7 @@ def act(execution_id: str) -> Body:
     action = str(json_object().get("action"))
     if action not in _ACTIONS:
         raise BadParameters(f"Invalid action: {action}. It is one of: {', '.join(_ACTIONS)}")
-    where = _place(execution_id)
+    where = visible_place(session(), caller(), execution_id)
     if action in ("resume", "force-resume"):
         resume_execution(session(), where, force=action == "force-resume")
     elif action == "requeue":
@@ -106,7 +105,9 @@ def act(execution_id: str) -> Body:
 def update(execution_id: str) -> Body:
     """Write the status that a worker reports."""
     status, error = reported_status(json_object())
-    execution = report_status(session(), _place(execution_id), status, error)
+    execution = report_status(
+        session(), visible_place(session(), caller(), execution_id), status, error
+    )
     answer = one_of(EXECUTIONS, execution_id)
     follow_up(session(), execution)
     return answer
@@ -117,12 +118,3 @@ def update(execution_id: str) -> Body:
 def get_should_start(execution_id: str) -> Response:
     """Answer whether nothing stands in the execution's way."""
     return jsonify(should_start(session(), find(session(), caller(), Execution, execution_id)))
-
-
-def _place(execution_id: str) -> ExecutionPlace:
-    """Return where an execution is that the caller may change."""
-    caller().require_tenant()
-    try:
-        return place_of(session(), writable(Execution, caller()), Execution.id == execution_id)
-    except NotFound as error:
-        raise NotFound.of("Execution", execution_id) from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloudify.models_states import DeploymentState
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -196,6 +197,7 @@ def start_deletion(
     """
     deployment = find_to_change(session, caller, Deployment, deployment_id)
     check_nothing_depends(session, deployment, **parameters)
+    deployment.deployment_status = DeploymentState.IN_PROGRESS
     return start_system_workflow(
         session,
         caller,
@@ -235,6 +237,7 @@ def _start_creation(
     )
     deployment.create_execution_key = execution.key
     deployment.latest_execution_key = execution.key
+    deployment.deployment_status = DeploymentState.IN_PROGRESS
     session.flush()
     return execution
 

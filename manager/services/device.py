@@ -5,9 +5,18 @@ import hashlib
 import ssl
 from pathlib import Path
 
+from manager.settings import Settings
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _GROUP = 13  # base32 characters that share a check character
 _SHOWN = 7  # characters between dashes
+
+
+def own_device_id(settings: Settings) -> str | None:
+    """Return this manager's device ID, or None when files are not replicated."""
+    if not settings.file_sync.enabled:
+        return None
+    return device_id(settings.file_sync.home / "cert.pem")
 
 
 def device_id(certificate_path: Path) -> str:

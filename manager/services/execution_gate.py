@@ -9,17 +9,35 @@ deployments, the gate, rows of executions.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from manager.services.config import config_values
 from manager.services.execution_errors import ExistingRunningExecution
 from manager.services.execution_status import ACTIVE, ExecutionStatus
-from manager.storage.models import Deployment, Execution
+from manager.storage.models import Execution
 
 _GATE = 0x65786563  # "exec", among PostgreSQL's advisory locks
 _DEFAULT_LIMIT = 20
 
+# made once: making a statement takes as long as running it
+_TAKE = text("SELECT pg_advisory_xact_lock(:gate)")
+_LOCK = text(
+    """
+    WITH RECURSIVE above (key) AS (
+        SELECT unnest(CAST(:keys AS bigint[]))
+        UNION
+        SELECT parent.key FROM above
+        JOIN deployments AS child ON child.key = above.key
+        JOIN deployment_labels AS label
+            ON label.deployment_key = child.key AND label.name = 'csys-obj-parent'
+        JOIN deployments AS parent
+            ON parent.id = label.value AND parent.tenant_id = child.tenant_id
+    )
+    SELECT key FROM deployments WHERE key IN (SELECT key FROM above)
+    ORDER BY key FOR NO KEY UPDATE
+    """
+)
 IS_ACTIVE = Execution.status.in_(sorted(ACTIVE))
 IS_QUEUED = Execution.status == ExecutionStatus.QUEUED
 
@@ -27,15 +45,14 @@ IS_QUEUED = Execution.status == ExecutionStatus.QUEUED
 def take_gate(session: Session, *deployment_keys: int | None) -> None:
     """Wait until no other transaction decides about executions, nor changes these deployments."""
     lock_deployments(session, *deployment_keys)
-    session.execute(select(func.pg_advisory_xact_lock(_GATE)))
+    session.execute(_TAKE, {"gate": _GATE})
 
 
 def lock_deployments(session: Session, *keys: int | None) -> None:
-    """Lock deployments whose statuses this transaction is about to write."""
+    """Lock deployments whose statuses this transaction is about to write, and those above them."""
     wanted = sorted({key for key in keys if key is not None})
     if wanted:
-        query = select(Deployment.key).where(Deployment.key.in_(wanted)).order_by(Deployment.key)
-        session.execute(query.with_for_update(key_share=True))
+        session.execute(_LOCK, {"keys": wanted})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from manager.errors import NotFound, RequestError
+from manager.services.authentication import Caller
 from manager.services.deployment_status import note_execution
 from manager.services.deployment_tree import parent_keys, recalculate
 from manager.services.event_store import write_event
@@ -24,6 +26,28 @@ from manager.services.upload_end import end_upload
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import workflow_of
 from manager.storage.models import EVENT, Deployment, Execution
+
+_LOCK_EXECUTION = (
+    select(Execution)
+    .where(Execution.key == bindparam("key"))
+    .with_for_update(key_share=True)  # events may refer to it meanwhile
+    .execution_options(populate_existing=True)
+)
+_VISIBLE = text(
+    """
+    SELECT key, deployment_key FROM executions
+    WHERE id = :id AND tenant_id = :tenant_id
+        AND (:sees_private OR visibility <> 'private' OR creator_id = :user_id)
+    """
+)
+_SET_STATUS = text(
+    """
+    UPDATE executions SET status = :status, error = :error,
+        started_at = CASE WHEN :has_started THEN clock_timestamp() ELSE started_at END,
+        ended_at = CASE WHEN :has_ended THEN clock_timestamp() ELSE ended_at END
+    WHERE key = :key
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +118,20 @@ def place_of(session: Session, *where: ColumnElement[bool]) -> ExecutionPlace:
     return ExecutionPlace(found.key, found.deployment_key)
 
 
+def visible_place(session: Session, caller: Caller, execution_id: str) -> ExecutionPlace:
+    """Return the keys of an execution that the caller may change, unlocked; raises NotFound."""
+    values = {
+        "id": execution_id,
+        "tenant_id": caller.require_tenant(),
+        "user_id": caller.user_id,
+        "sees_private": caller.sees_private,
+    }
+    found = session.execute(_VISIBLE, values).one_or_none()
+    if found is None:
+        raise NotFound.of("Execution", execution_id)
+    return ExecutionPlace(found.key, found.deployment_key)
+
+
 def expect_end(session: Session, *where: ColumnElement[bool]) -> None:
     """Take the locks that an end needs, for those who lock the execution before they call `finish`.
 
@@ -109,22 +147,25 @@ def set_status(
     session: Session, execution: Execution, status: ExecutionStatus, error: str | None
 ) -> None:
     """Write a status with its times, and what it means for the deployment."""
-    execution.status = status
-    execution.error = error
-    if status is ExecutionStatus.STARTED:
-        execution.started_at = func.clock_timestamp()
-    if status in END:
-        execution.ended_at = func.clock_timestamp()
-    session.flush()
+    session.execute(
+        _SET_STATUS,
+        {
+            "key": execution.key,
+            "status": status.value,
+            "error": error,
+            "has_started": status is ExecutionStatus.STARTED,
+            "has_ended": status in END,
+        },
+    )
+    set_committed_value(execution, "status", status.value)
+    set_committed_value(execution, "error", error)
     if not _ends_deployment(execution):
         note_execution(session, execution)
 
 
 def lock_execution(session: Session, execution_key: int) -> Execution:
     """Return an execution as it is now, locked until the transaction ends."""
-    query = select(Execution).where(Execution.key == execution_key)
-    query = query.with_for_update(key_share=True)  # events may refer to it meanwhile
-    found = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    found = session.scalars(_LOCK_EXECUTION, {"key": execution_key}).one_or_none()
     if found is None:
         raise NotFound.of("Execution", str(execution_key))
     return found

@@ -24,21 +24,20 @@ ACTIVE = frozenset(ExecutionStatus) - WAITING - END
 RESUMABLE = frozenset({ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
 
 _REPORTABLE = frozenset(ExecutionStatus) - WAITING
-_AFTER_A_CANCEL_REQUEST = frozenset({ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
+_WITHOUT_SUCCESS = frozenset({ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
+_CANCEL_REQUESTS = frozenset({ExecutionStatus.CANCELLING, ExecutionStatus.FORCE_CANCELLING})
 
 
 def may_report(current: ExecutionStatus, wanted: ExecutionStatus) -> bool:
     """Tell whether a worker may report `wanted` of an execution that is `current`.
 
-    An end is final, and a request to cancel cannot be taken back by progress. Only the manager
-    itself lets an execution wait.
+    An end is final, and a request to cancel cannot be taken back by progress. No worker has an
+    execution that waits, and only the manager itself lets one wait.
     """
     if current in END:
         return False
-    if current is ExecutionStatus.CANCELLING:
-        return wanted in _AFTER_A_CANCEL_REQUEST
-    if current is ExecutionStatus.FORCE_CANCELLING:
-        return wanted in _AFTER_A_CANCEL_REQUEST
+    if current in WAITING or current in _CANCEL_REQUESTS:
+        return wanted in _WITHOUT_SUCCESS
     if current is ExecutionStatus.KILL_CANCELLING:
         # the workflow may have ended on its own before the signal reached it
         return wanted in END

@@ -23,14 +23,14 @@ def store_file(
 
     Raises BadParameters for a file without a name, BadArchive for what is no archive.
     """
-    path = place.path(settings.paths.resources)
-    if must_extract:
-        _extract(settings, upload, path)
-    elif place.is_folder:
+    if place.is_folder and not must_extract:
         raise BadParameters("A file needs a name: the path ends with a slash")
-    else:
-        _require_no_links(settings.paths.resources, path)
-        upload.keep(path, _modified_s(upload.fields.get("mtime")))
+    try:
+        _store(settings, place.path(settings.paths.resources), upload, must_extract=must_extract)
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise BadParameters(
+            f"/resources/{place.url_path} would be a file and a folder at once"
+        ) from error
     note_write(session, settings.manager.hostname, place.folder)
 
 
@@ -43,6 +43,14 @@ def delete_file(session: Session, settings: Settings, place: Place) -> bool:
     remove(path)
     note_write(session, settings.manager.hostname, place.folder)
     return True
+
+
+def _store(settings: Settings, path: Path, upload: Upload, *, must_extract: bool) -> None:
+    if must_extract:
+        _extract(settings, upload, path)
+        return
+    _require_no_links(settings.paths.resources, path)
+    upload.keep(path, _modified_s(upload.fields.get("mtime")))
 
 
 def _extract(settings: Settings, upload: Upload, target: Path) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from manager import EDITION, VERSION
 from manager.errors import Conflict
-from manager.services.device import device_id
+from manager.services.device import own_device_id
 from manager.services.encryption import Sealer
 from manager.services.host import distribution
 from manager.settings import NodeAddress, Settings
@@ -51,13 +51,6 @@ def registration_problems(session: Session, settings: Settings) -> Iterator[str]
             yield _out_of_date(f"broker {row['name']}", "password")
     for row in _database_rows(settings):
         yield from _row_problems(f"database {row['name']}", row, databases.get(row["name"]))
-
-
-def own_device_id(settings: Settings) -> str | None:
-    """Return this manager's syncthing device ID, or None when files are not replicated."""
-    if not settings.file_sync.enabled:
-        return None
-    return device_id(settings.file_sync.home / "cert.pem")
 
 
 def _manager_row(settings: Settings) -> Row:

@@ -1,12 +1,9 @@
 """Replicate the file tree: keep syncthing's devices in step with the managers of the cluster."""
 
 import logging
-import os
-import secrets
 import signal
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -14,13 +11,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from manager.errors import ManagerError, Unavailable
-from manager.services.registration import own_device_id
+from manager.services.device import own_device_id
 from manager.services.syncthing_config import (
     FOLDER_ID,
     IGNORED,
     device_entry,
     folder_entry,
-    initial_config,
     options_patch,
 )
 from manager.settings import Settings
@@ -39,20 +35,6 @@ class Peer:
     device_id: str
     hostname: str
     private_ip: str
-
-
-def prepare_home(settings: Settings) -> None:
-    """Write syncthing's first configuration and its API key, unless they are there.
-
-    With syncthing's own first configuration it would announce itself to the world.
-    """
-    sync = settings.file_sync
-    if not sync.api_key_path.exists():
-        _write_secret(sync.api_key_path, secrets.token_hex(24))
-    config_path = sync.home / "config.xml"
-    if not config_path.exists():
-        api_key = sync.api_key_path.read_text().strip()
-        _write_secret(config_path, initial_config(settings, own_device_id(settings) or "", api_key))
 
 
 def serve(settings: Settings, database: Database) -> None:
@@ -181,12 +163,3 @@ class SyncthingApi:
 
 def _holds(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return all(name in found and found[name] == value for name, value in wanted.items())
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file that is complete or absent, and its owner's alone from the beginning."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)

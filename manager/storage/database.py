@@ -1,6 +1,7 @@
 """Connect to the application database: several hosts, one of which is the primary."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,8 +10,14 @@ import orjson
 import psycopg
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from manager.errors import Unavailable
 from manager.settings import DatabaseSettings
@@ -19,7 +26,10 @@ _READ_ONLY = "25006"  # read_only_sql_transaction: the server has become a stand
 _CONNECT_TIMEOUT_S = 3  # for each host; libpq's smallest is 2
 _KEPT = 4  # connections that stay open in a process
 _OUTBOX = "outbox"  # the key of a session's `info`
-_SILENCE_MS = 6000  # a connection whose data stay unacknowledged this long is dead
+_USED_AT = "used at"  # the key of a connection's `info`
+_FRESH_S = 1.0  # a connection used so lately is taken to be alive
+_SILENCE_MS = 4000  # a connection whose data stay unacknowledged this long is dead
+_SILENT = "timed out"  # libpq's words for that
 
 
 class Database:
@@ -28,16 +38,20 @@ class Database:
     def __init__(self, settings: DatabaseSettings, *, connections: int = 5) -> None:
         self.engine = _create_engine(settings, connections)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._statement_sessions = sessionmaker(statements, expire_on_commit=False)
         self.outlet: Callable[[list[Any]], None] | None = None  # takes what a session sends
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self, *, transaction: bool = True) -> Iterator[Session]:
         """Give a session whose changes are committed at the end, or rolled back on an error.
 
-        Raises Unavailable when no primary answers.
+        Without a transaction each statement is committed by itself, which spares those who read,
+        or write one statement, two round trips. Raises Unavailable when no primary answers.
         """
+        sessions = self._sessions if transaction else self._statement_sessions
         try:
-            with self._sessions.begin() as session:
+            with sessions.begin() as session:
                 yield session
         except DBAPIError as error:
             if not _is_loss(error):
@@ -102,7 +116,6 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
     engine = create_engine(
         url,
         connect_args=libpq_parameters(settings),
-        pool_pre_ping=True,  # a failover needs no restart
         pool_size=kept,
         max_overflow=connections - kept,
         pool_timeout=10,
@@ -110,28 +123,47 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
         json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
         json_deserializer=orjson.loads,
     )
-    event.listen(engine, "do_connect", _Connector().connect)
+    connector = _Connector()
+    event.listen(engine, "do_connect", connector.connect)
+    event.listen(engine, "handle_error", connector.note_loss)
+    event.listen(engine, "checkout", _check)
+    event.listen(engine, "checkin", _note_use)
     event.listen(engine, "handle_error", _leave_standby)
     return engine
+
+
+def _check(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that was idle for a sign of life, so that a failover needs no restart."""
+    if time.monotonic() - record.info.get(_USED_AT, -_FRESH_S) < _FRESH_S:
+        return
+    try:
+        connection.execute("")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise InvalidatePoolError() from error
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
 
 
 class _Connector:
     """Connects to the primary: the host that was it last is tried first.
 
     While no primary answers, one thread looks for it and the others fail at once: they must not
-    all hang in timeouts, or the manager could not even say that it is alive.
+    all hang in timeouts, or the manager could not even say that it is alive. A host that has just
+    fallen silent is left out of the next attempt: whoever waited for it waits no second time.
     """
 
     def __init__(self) -> None:
         self._last_primary = ""
+        self._silent = ""
         self._is_failing = False
         self._search = threading.Lock()
 
     def connect(self, dialect: Any, _record: object, args: Any, parameters: Any) -> Any:
         """Do what SQLAlchemy's event `do_connect` asks for."""
-        hosts = parameters["host"].split(",")
-        hosts.sort(key=lambda host: host != self._last_primary)
-        parameters["host"] = ",".join(hosts)
+        parameters["host"] = ",".join(self._in_order(parameters["host"].split(",")))
         if not self._is_failing:
             return self._attempt(dialect, args, parameters)
         if not self._search.acquire(blocking=False):
@@ -140,6 +172,16 @@ class _Connector:
             return self._attempt(dialect, args, parameters)
         finally:
             self._search.release()
+
+    def note_loss(self, context: ExceptionContext) -> None:
+        """Do what SQLAlchemy's event `handle_error` asks for."""
+        if context.is_disconnect and _SILENT in str(context.original_exception):
+            self._silent = self._last_primary
+
+    def _in_order(self, hosts: list[str]) -> list[str]:
+        silent, self._silent = self._silent, ""
+        wanted = [host for host in hosts if host != silent] or hosts
+        return sorted(wanted, key=lambda host: host != self._last_primary)
 
     def _attempt(self, dialect: Any, args: Any, parameters: Any) -> Any:
         try:

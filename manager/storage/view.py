@@ -17,7 +17,7 @@ Loader = Callable[[Session, Sequence[int]], Mapping[int, Any]]
 _CREATOR = aliased(User, name="creator")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # views are compared by identity
 class View:
     """What a reply has of a resource.
 
@@ -65,18 +65,22 @@ class View:
         return query
 
     def items(
-        self, session: Session, query: Select[Any], names: Sequence[str] | None = None
+        self,
+        session: Session,
+        query: Select[Any],
+        names: Sequence[str] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> list[Item]:
-        """Return the items of a query made by `query(names)`."""
+        """Return the items of a query made by `query(names)`; `values` are its parameters."""
         names = self.names if names is None else names
         columns = [name for name in names if name in self.fields]
         keys, items = [], []
         session.flush()
         # Straight from the connection: rows of columns need nothing of the ORM, which would take
         # as long again to load them.
-        for key, *values in session.connection().execute(query).fetchall():
+        for key, *fields in session.connection().execute(query, values).fetchall():
             keys.append(key)
-            items.append(dict(zip(columns, values, strict=True)))
+            items.append(dict(zip(columns, fields, strict=True)))
         for name in names:
             if name in self.loaded and items:
                 self._load(session, name, keys, items)

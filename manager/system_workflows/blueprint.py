@@ -14,8 +14,9 @@ from manager.dsl.parse import InvalidBlueprint, Plan, parse_blueprint
 from manager.files.unpack import unpack
 from manager.files.write import draft, publish
 from manager.services.blueprint_files import unpack_limits
-from manager.services.blueprint_labels import given_labels, labels_of_plan, set_labels
-from manager.storage.models import Blueprint
+from manager.services.blueprint_labels import given_labels, labels_of_plan
+from manager.services.labels import replace_labels
+from manager.storage.models import Blueprint, BlueprintLabel
 from manager.system_workflows.archive import find_archive, store_archive
 from manager.system_workflows.catalogue import DatabaseCatalogue
 from manager.system_workflows.context import SystemContext, WorkflowFailed, creator, tenant_name
@@ -106,8 +107,10 @@ class Upload:
         if plan.get("description"):
             values["description"] = plan["description"]
         with self.context.database.session() as session:
-            blueprint = session.scalars(self._update(values).returning(Blueprint)).one()
-            set_labels(session, blueprint, labels, self.context.execution.creator_id)
+            key = session.execute(self._update(values).returning(Blueprint.key)).scalar_one()
+            unique = list(dict.fromkeys(labels))
+            owner = self.context.execution.creator_id
+            replace_labels(session, BlueprintLabel, key, unique, owner)
 
     def _enter(self, state: str, message: str | None = None) -> None:
         if message:

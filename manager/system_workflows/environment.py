@@ -47,6 +47,7 @@ _FIELDS = (
     "resource_tags",
 )
 _MAX_NAME = 256
+_NOT_YET = frozenset({"default_groups", "default_schedules"})  # the resources are still to come
 
 
 def create(
@@ -75,10 +76,13 @@ def create(
         plan = making.prepare(inputs or {})
         making.fill_in(plan, labels or ())
         making.create_nodes(plan)
-        making.apply_settings(plan.get("deployment_settings") or {}, display_name)
+        settings = plan.get("deployment_settings") or {}
+        making.apply_settings(settings, display_name)
         create_dependencies(session, deployment, caller, plan)
         nodes, instances = len(plan["nodes"]), len(plan["node_instances"])
     context.log(f"Created {nodes} nodes and {instances} node-instances")
+    for name in sorted(_NOT_YET & settings.keys()):
+        context.log(f"deployment_settings.{name} has no effect yet", level="warning")
 
 
 class _Making:

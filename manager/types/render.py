@@ -43,6 +43,7 @@ def _write(path: Path, text: str) -> None:
         return
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text)
+    draft.chmod(0o644)
     draft.chmod(FILE_MODE)  # for the web server, whatever the umask
     draft.replace(path)
 

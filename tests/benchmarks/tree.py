@@ -5,7 +5,7 @@
 Boots a sandbox, then takes the same rendered files to every host in three ways, in one run, taking
 turns so that noise of the machine meets all of them:
 
-* tree: `Session.put_tree` on open connections, one command for each host;
+* tree: what a rollout does, `Session.observe` and `Session.apply`, on open connections;
 * bare: `tar --create | ssh HOST tar --extract` for each host, all at once, through open OpenSSH
   connections (ControlMaster), the quickest way that writes files without looking at them;
 * bare cold: the same with a login of its own; beside it the engine with connecting and closing;
@@ -93,9 +93,9 @@ def measure(bench, options):
         stdout=subprocess.PIPE,
         text=True,
     )
-    figures = {"tree": [], "unchanged": [], "observe and apply": [], "bare": []}
+    figures = {"tree": [], "unchanged": [], "bare": []}
     for number in range(options.rounds):
-        for way in ("tree", "unchanged", "observe and apply"):
+        for way in ("tree", "unchanged"):
             figures[way].append(ask(engine, way, number))
         figures["bare"].append(bare(bench, number, control="auto"))
     figures["engine cold"] = [ask(engine, "cold", n) for n in range(3)]

@@ -58,12 +58,8 @@ def cold(targets, files, number):
 def warm(engine, names, files, way, number):
     """Do it on every host and return the seconds; `unchanged` repeats what `tree` has written."""
     start = time.monotonic()
-    if way == "observe and apply":
-        wanted = stage(files, f"apply {number}")
-        done = engine.on_each(names, lambda s: s.apply(wanted, s.observe([wanted])).changes)
-    else:
-        wanted = stage(files, f"tree {number}")
-        done = engine.on_each(names, lambda s: s.put_tree(wanted.state.files))
+    wanted = stage(files, f"tree {number}")
+    done = engine.on_each(names, lambda s: s.apply(wanted, s.observe([wanted])).changes)
     seconds = time.monotonic() - start
     assert all(outcome.value is not None for outcome in done.values()), done
     expected = 0 if way == "unchanged" else files

@@ -101,8 +101,17 @@ def _sample(number: int, exchange: Exchange, shape: Any) -> Exchange:
         "request": exchange["request"],
         "status": exchange["status"],
         "reply": shape,
-        "ids": sorted(set(_UUID.findall(json.dumps(exchange["response"])))),
+        "ids": dict(_ids(exchange["response"])),
     }
+
+
+def _ids(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where a reply has an id that the service made up, and that id."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _ids(inner, f"{where}.{name}" if where else name)
+    elif isinstance(value, str) and _UUID.fullmatch(value):
+        yield where, value
 
 
 def _kind(exchange: Exchange, shape: Any) -> str:

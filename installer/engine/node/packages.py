@@ -49,6 +49,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         if request["packages"]:
             wanted = request["packages"], request["timeout_s"]
             recording(lambda: with_nothing_started(lambda: _install(*wanted)))
+        if request["packages"] or request["mask"]:
             run_command(["systemctl", "daemon-reload"], timeout_s=_RELOAD_S)
     return observation(request["observe"])
 

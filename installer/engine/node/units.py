@@ -15,12 +15,18 @@ if TYPE_CHECKING:  # `typing` costs 70 ms on the node
 _TOOL_S = 120
 _STOP_S = 300  # a database writes its checkpoint first
 _POLL_S = 0.05
+_PROPERTIES = ("ActiveState", "NeedDaemonReload", "UnitFileState")
+_RUNNING = ("active", "activating", "reloading")
 
 
 def mask_units(units: list[str]) -> None:
-    """Mask units, present or not, and stop those that run."""
-    if units:
-        _systemctl("mask", "--now", *units)
+    """Mask units, present or not, and stop those that run; systemd must read its units after."""
+    if not units:
+        return
+    _offline("mask", *units)
+    running = [unit for unit in units if _show(unit)["ActiveState"] in _RUNNING]
+    if running:
+        _systemctl("stop", *running)
 
 
 def apply_units(change: dict[str, Any]) -> None:
@@ -29,12 +35,12 @@ def apply_units(change: dict[str, Any]) -> None:
     Starts are only queued: whether a service works is its gate's question, and one that waits
     for its peers would wait here for ever.
     """
-    if change["daemon_reload"]:
-        _systemctl("daemon-reload")
     for verb in ("unmask", "disable", "enable"):
         if change[verb]:
-            _systemctl(verb, *change[verb])
+            _offline(verb, *change[verb])
     mask_units(change["mask"])
+    if change["daemon_reload"] or any(_is_stale(unit, change) for unit in change["look_at"]):
+        _systemctl("daemon-reload")
     if change["stop"]:
         _systemctl("stop", *change["stop"])
     if change["start"]:
@@ -43,6 +49,32 @@ def apply_units(change: dict[str, Any]) -> None:
     for unit in change["reload"]:
         _systemctl("reload", unit)
         settle(unit)
+
+
+def _offline(verb: str, *units: str) -> None:
+    """Change links of units without systemd.
+
+    It would read all units again after each verb, and thrice for a unit that has a script of the
+    System V kind as well: 0.2 s of processor time each time.
+    """
+    _systemctl(verb, *units, variables={"SYSTEMD_OFFLINE": "1"})
+
+
+def _is_stale(unit: str, change: dict[str, Any]) -> bool:
+    """Tell whether systemd knows a unit otherwise than its files and links are by now."""
+    known = _show(unit)
+    if known["NeedDaemonReload"] == "yes":
+        return True
+    if unit in change["enable"]:
+        return known["UnitFileState"] == "disabled"
+    return any(unit in change[verb] for verb in ("unmask", "disable", "mask"))
+
+
+def _show(unit: str) -> dict[str, str]:
+    options = [f"--property={name}" for name in _PROPERTIES]
+    words = ["systemctl", "show", *options, "--", unit]
+    shown = checked(words, timeout_s=_TOOL_S, remedy="check that systemd runs on this host")
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
 def _start(units: list[str], afresh: list[str]) -> None:
@@ -94,8 +126,8 @@ def _invocations(units: list[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _systemctl(*words: str) -> None:
-    done = run_command(["systemctl", *words], timeout_s=_TOOL_S)
+def _systemctl(*words: str, variables: dict[str, str] | None = None) -> None:
+    done = run_command(["systemctl", *words], timeout_s=_TOOL_S, variables=variables)
     if done["code"] != 0:
         unit = words[-1]
         remedy = f"see `systemctl status {unit}` and `journalctl -u {unit} -n 50`"

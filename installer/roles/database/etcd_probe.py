@@ -19,15 +19,21 @@ from typing import Any
 PORT = 2379
 TLS = "/etc/etcd/tls"
 PREFIX = "/db/"  # Patroni's namespace, the only keys that its user may touch
+REFUSED = 78  # EX_CONFIG: no run can mend it
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
 _HEALTH_S = 4.0
 _REACH_S = 2.0
 _EXISTS = "already exists"
+_WRONG = "authentication failed, invalid user ID or password"
 
 
 class Refusal(Exception):
     """etcd answered with an error."""
+
+
+class WrongPassword(Refusal):
+    """etcd knows the user, with another password."""
 
 
 class Etcd:
@@ -67,7 +73,13 @@ class Etcd:
     def log_in(self, user: str, password: str) -> None:
         """Make further calls as this user."""
         self._token = None
-        self._token = self.call("auth/authenticate", {"name": user, "password": password})["token"]
+        try:
+            reply = self.call("auth/authenticate", {"name": user, "password": password})
+        except Refusal as refusal:
+            if _WRONG in str(refusal):
+                raise WrongPassword(f"etcd refuses the password of its user {user}") from refusal
+            raise
+        self._token = reply["token"]
 
     def is_authenticating(self) -> bool:
         """Tell whether users are demanded, by asking for something that only users may see."""
@@ -96,9 +108,17 @@ def check_health(host: str, quorum: int, peers: Sequence[str]) -> int:
 
 
 def check_authenticated(host: str) -> int:
-    """Return 0 when both users can log in, and Patroni's may read its keys."""
+    """Return 0 when both users can log in, and Patroni's may read its keys.
+
+    Only root can change passwords: without its own no run could, which is REFUSED.
+    """
     etcd = Etcd(host)
-    etcd.log_in("root", os.environ["ETCD_ROOT_PASSWORD"])
+    try:
+        etcd.log_in("root", os.environ["ETCD_ROOT_PASSWORD"])
+    except WrongPassword as error:
+        print(f"{error} that the secrets say")  # noqa: T201
+        print("put the former etcd root password back into the secrets")  # noqa: T201
+        return REFUSED
     etcd.log_in("patroni", os.environ["ETCD_PATRONI_PASSWORD"])
     etcd.call("kv/range", {"key": _encoded(PREFIX), "keys_only": True})
     return 0

@@ -1,6 +1,7 @@
 """Ask HAProxy on this node which managers work; sent to the node as text, standard library only.
 
-usage: probe.py SOCKET VIRTUAL_IP|- ADDRESS…
+usage: probe.py if-any|at-least-one SOCKET VIRTUAL_IP|- ADDRESS…
+With if-any it is fine that no manager can be reached at all: the first rollout begins like that.
 """
 
 import csv
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 DEFERRED = 75  # EX_TEMPFAIL: no manager is there yet
+_IF_ANY = "if-any"
 _ANSWER_S = 5.0
 _REACH_S = 1.0
 _PORT = 443
@@ -45,15 +47,17 @@ def _reaches(address: str) -> bool:
 
 def main(words: Sequence[str]) -> int:
     """Say which managers work; return 0 when one does, DEFERRED when none can be reached."""
-    path, virtual_ip, *managers = words
+    wanted, path, virtual_ip, *managers = words
     try:
         found = list(servers(statistics(path)))
     except OSError as error:
         return _say(1, f"HAProxy does not answer: {error}")
     working = [name for name, works, _ in found if works]
     seen = "; ".join(f"{name}: {said}" for name, _, said in found) or "no manager was checked yet"
-    if not working:
-        return _say(1 if any(map(_reaches, managers)) else DEFERRED, seen)
+    if not working and any(map(_reaches, managers)):
+        return _say(1, seen)
+    if not working and wanted != _IF_ANY:
+        return _say(DEFERRED, seen)
     if virtual_ip != "-" and not _reaches(virtual_ip):
         return _say(1, f"nobody answers at the virtual address {virtual_ip}")
     return _say(0, f"{len(working)} of {len(found)} managers work; {seen}")

@@ -11,19 +11,27 @@ HAPROXY = "haproxy.service"
 KEEPALIVED = "keepalived.service"
 STATISTICS = "/run/haproxy/stats.sock"
 _KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
+_IF_ANY, _AT_LEAST_ONE = "if-any", "at-least-one"  # what the probe wants of the managers
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
 
 
 def loadbalancer_stages(balancer: LoadBalancerSettings) -> tuple[Stage, ...]:
-    """Return the stages of a load balancer: packages, then its services in front of managers."""
+    """Return the stages of a load balancer: packages, its services, the managers behind them.
+
+    HAProxy waits for managers by itself, so it starts beside them; only the proof comes after.
+    """
     address = balancer.virtual_address
     return (
         Stage(name="packages", state=_packages(balancer)),
         Stage(
             name="haproxy",
             state=_haproxy(balancer) | (_keepalived(address) if address else NodeState()),
-            gate=_gate(balancer),
+            gate=_gate(balancer, "HAProxy serves what managers there are", _IF_ANY),
+        ),
+        Stage(
+            name="managers",
             after=("manager",),
+            gate=_gate(balancer, "a manager works behind HAProxy", _AT_LEAST_ONE),
         ),
     )
 
@@ -36,14 +44,25 @@ def _packages(balancer: LoadBalancerSettings) -> NodeState:
         content=render("loadbalancer/10-configured.conf.j2", path=balancer.certificate_path),
         before_packages=True,
     )
-    return NodeState(packages=tuple(Package(name) for name in names), files=(condition,))
+    hardening = [_hardening(HAPROXY, balancer=balancer)]
+    if balancer.virtual_address:
+        hardening.append(_hardening(KEEPALIVED, address=balancer.virtual_address))
+    return NodeState(packages=tuple(Package(name) for name in names), files=(condition, *hardening))
+
+
+def _hardening(unit: str, **values: object) -> ManagedFile:
+    """Return what is ours of a unit, before its package: systemd then reads it once."""
+    template = f"loadbalancer/20-{unit.removesuffix('.service')}.conf.j2"
+    return ManagedFile(
+        path=_drop_in(unit), content=render(template, **values), before_packages=True
+    )
+
+
+def _drop_in(unit: str) -> str:
+    return f"/etc/systemd/system/{unit}.d/20-hardening.conf"
 
 
 def _haproxy(balancer: LoadBalancerSettings) -> NodeState:
-    drop_in = ManagedFile(
-        path=f"/etc/systemd/system/{HAPROXY}.d/20-hardening.conf",
-        content=render("loadbalancer/20-haproxy.conf.j2", balancer=balancer),
-    )
     files = (
         ManagedFile(
             path="/etc/haproxy/haproxy.cfg",
@@ -60,12 +79,12 @@ def _haproxy(balancer: LoadBalancerSettings) -> NodeState:
     )
     unit = Unit(
         name=HAPROXY,
-        restart_on=(drop_in.path,),
+        restart_on=(_drop_in(HAPROXY),),
         reload_on=tuple(file.path for file in files),  # a reload keeps connections
         one_at_a_time=True,
     )
     folder = Directory(path=TLS_FOLDER, owner="root", group="haproxy", mode=0o750)
-    return NodeState(directories=(folder,), files=(drop_in, *files), units=(unit,))
+    return NodeState(directories=(folder,), files=files, units=(unit,))
 
 
 def _keepalived(address: VirtualAddress) -> NodeState:
@@ -75,28 +94,25 @@ def _keepalived(address: VirtualAddress) -> NodeState:
         mode=0o600,  # the password is in it
         secret=True,
     )
-    drop_in = ManagedFile(
-        path=f"/etc/systemd/system/{KEEPALIVED}.d/20-hardening.conf",
-        content=render("loadbalancer/20-keepalived.conf.j2", address=address),
-    )
     unit = Unit(
         name=KEEPALIVED,
-        restart_on=(drop_in.path,),
+        restart_on=(_drop_in(KEEPALIVED),),
         reload_on=(conf.path,),
         one_at_a_time=True,
     )
-    return NodeState(files=(conf, drop_in), units=(unit,))
+    return NodeState(files=(conf,), units=(unit,))
 
 
-def _gate(balancer: LoadBalancerSettings) -> Gate:
+def _gate(balancer: LoadBalancerSettings, name: str, wanted: str) -> Gate:
     address = balancer.virtual_address
     words = (
+        wanted,
         STATISTICS,
         address.virtual_ip if address else "-",
         *(manager.address for manager in balancer.managers),
     )
     return Gate(
-        name="a manager works behind HAProxy",
+        name=name,
         check=f"exec python3 -I - {shlex.join(words)} <<'PROBE'\n{_PROBE}PROBE\n",
         timeout_s=60,
         units=(HAPROXY, KEEPALIVED) if address else (HAPROXY,),

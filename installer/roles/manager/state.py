@@ -28,12 +28,14 @@ from installer.state import (
 )
 from installer.templates import render
 
-REST, SYNC, RECONCILER = (
+REST, WORKER, SYNC, RECONCILER = (
     "cloudify-restservice.service",
+    "cloudify-mgmtworker.service",
     "cloudify-syncthing.service",
     "cloudify-file-sync.service",
 )
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
+WORK = f"{HOME}/work"  # the worker's plugins and temporary files
 _UNIT_FOLDER = "/etc/systemd/system"
 _CODE = environment_mark("manager")  # changes with the runtime's environment
 
@@ -41,7 +43,7 @@ _CODE = environment_mark("manager")  # changes with the runtime's environment
 def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
     """Return the stages of a manager: packages, its part in the cluster, its services."""
     return (
-        Stage(name="packages", state=web_packages() | NodeState(packages=(Package("syncthing"),))),
+        Stage(name="packages", state=web_packages(manager.web) | _programs(manager)),
         Stage(
             name="runtime",
             after=("toolkit", "database", "queue"),
@@ -56,6 +58,15 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
     )
 
 
+def _programs(manager: ManagerSettings) -> NodeState:
+    """Return packages and our units; systemd reads them once, after the packages."""
+    units = (REST, WORKER, SYNC, RECONCILER) if manager.has_file_sync else (REST, WORKER)
+    return NodeState(
+        packages=(Package("syncthing"),),
+        files=tuple(_unit_file(name, manager) for name in units),
+    )
+
+
 def _runtime(manager: ManagerSettings) -> NodeState:
     return NodeState(
         users=(User(name=USER, home=HOME),),
@@ -63,6 +74,7 @@ def _runtime(manager: ManagerSettings) -> NodeState:
             Directory(path=HOME),
             # nginx may enter, and nobody else; what is below is open to whoever entered
             Directory(path=RESOURCES, owner=USER, group=WEB_USER, mode=0o750),
+            Directory(path=WORK, owner=USER, mode=0o700),
             Directory(path=SYNC_HOME, owner=USER, mode=0o700),
             Directory(path=TLS, group=USER, mode=0o750),
         ),
@@ -119,10 +131,18 @@ def _device(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 
 def _services(manager: ManagerSettings) -> NodeState:
     trust = tuple(file.path for file in _trust(manager))
-    rest = _unit_file(REST, manager)
-    changes = (rest.path, CONFIG_PATH, *trust, _CODE)
+    changes = (CONFIG_PATH, *trust, _CODE)
     state = NodeState(
-        files=(rest,), units=(Unit(name=REST, restart_on=changes, one_at_a_time=True),)
+        units=tuple(
+            Unit(name=name, restart_on=(_unit_path(name), *changes), one_at_a_time=True)
+            for name in (REST, WORKER)
+        ),
+        data=(
+            WORK,
+            "/var/log/cloudify/nginx",
+            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
+            RECORD,
+        ),
     )
     return state | _replication(manager, trust)
 
@@ -131,19 +151,12 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
     if not manager.has_file_sync:
         stopped = (Unit(name=name, target=UnitTarget.STOPPED) for name in (RECONCILER, SYNC))
         return NodeState(units=tuple(stopped))
-    syncthing, reconciler = (_unit_file(name, manager) for name in (SYNC, RECONCILER))
     device = tuple(file.path for file in _device(manager))
     settings = (CONFIG_PATH, *trust, *device, _CODE)
     return NodeState(
-        files=(syncthing, reconciler),
         units=(
-            Unit(name=SYNC, restart_on=(syncthing.path, *device)),
-            Unit(name=RECONCILER, restart_on=(reconciler.path, *settings)),
-        ),
-        data=(
-            "/var/log/cloudify/nginx",
-            "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
-            RECORD,
+            Unit(name=SYNC, restart_on=(_unit_path(SYNC), *device)),
+            Unit(name=RECONCILER, restart_on=(_unit_path(RECONCILER), *settings)),
         ),
     )
 
@@ -151,11 +164,15 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
 def _unit_file(name: str, manager: ManagerSettings) -> ManagedFile:
     values = {"user": USER, "home": HOME, "resources": RESOURCES}
     content = render(f"manager/{name}.j2", environment=manager.rest.environment, **values)
-    return ManagedFile(path=f"{_UNIT_FOLDER}/{name}", content=content)
+    return ManagedFile(path=_unit_path(name), content=content, before_packages=True)
+
+
+def _unit_path(name: str) -> str:
+    return f"{_UNIT_FOLDER}/{name}"
 
 
 def _rest_gate(manager: ManagerSettings) -> Gate:
-    units = (NGINX, REST, *((SYNC, RECONCILER) if manager.has_file_sync else ()))
+    units = (NGINX, REST, WORKER, *((SYNC, RECONCILER) if manager.has_file_sync else ()))
     ports = manager.web.sites[0].ports
     words = shlex.join([manager.hostname, f"{TLS}/ca.crt", *map(str, ports)])
     return Gate(

@@ -6,25 +6,25 @@ from installer.templates import render
 
 NGINX = "nginx.service"
 WEB_USER = "www-data"  # Debian's; nginx never runs as root here
+_HARDENING = f"/etc/systemd/system/{NGINX}.d/20-hardening.conf"
 _LOCATIONS = "/etc/nginx/cloudify/locations.conf"
 
 
-def web_packages() -> NodeState:
+def web_packages(web: WebServer) -> NodeState:
     """Return the package, which starts nothing before its configuration is ours."""
     condition = ManagedFile(
         path=f"/etc/systemd/system/{NGINX}.d/10-configured.conf",
         content=render("manager/10-configured.conf.j2", path=_LOCATIONS),
         before_packages=True,
     )
-    return NodeState(packages=(Package("nginx"),), files=(condition,))
+    hardening = ManagedFile(
+        path=_HARDENING, content=render("manager/20-nginx.conf.j2", web=web), before_packages=True
+    )
+    return NodeState(packages=(Package("nginx"),), files=(condition, hardening))
 
 
 def web_state(web: WebServer) -> NodeState:
     """Return nginx with its sites; a new configuration or certificate does not cut connections."""
-    drop_in = ManagedFile(
-        path=f"/etc/systemd/system/{NGINX}.d/20-hardening.conf",
-        content=render("manager/20-nginx.conf.j2", web=web),
-    )
     files = (
         ManagedFile(path="/etc/nginx/nginx.conf", content=render("manager/nginx.conf.j2", web=web)),
         ManagedFile(
@@ -36,11 +36,11 @@ def web_state(web: WebServer) -> NodeState:
     )
     return NodeState(
         directories=(Directory(path=WEB_TLS, owner="root", group=WEB_USER, mode=0o750),),
-        files=(drop_in, *files),
+        files=files,
         units=(
             Unit(
                 name=NGINX,
-                restart_on=(drop_in.path,),
+                restart_on=(_HARDENING,),
                 reload_on=tuple(file.path for file in files),
                 one_at_a_time=True,
             ),

@@ -12,6 +12,7 @@ UNIT = "rabbitmq-server.service"
 DEFINITIONS = "/etc/rabbitmq/definitions.json"
 _COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
 _DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+_HARDENING = f"{_DROP_INS}/20-hardening.conf"
 _OWNER = "rabbitmq"
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
 
@@ -21,22 +22,30 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
     return (
         Stage(
             name="packages",
-            state=NodeState(packages=(Package("rabbitmq-server"),), files=(_start_condition(),)),
+            state=NodeState(packages=(Package("rabbitmq-server"),), files=_drop_ins(queue)),
         ),
         Stage(
             name="broker",
             state=_broker(queue),
             gate=_cluster_gate(queue),
-            steps=(_definitions_step(queue),),
+            steps=(*_cookie_step(queue), _definitions_step(queue)),
         ),
     )
 
 
-def _start_condition() -> ManagedFile:
-    return ManagedFile(
-        path=f"{_DROP_INS}/10-configured.conf",
-        content=render("queue/10-configured.conf.j2"),
-        before_packages=True,
+def _drop_ins(queue: QueueSettings) -> tuple[ManagedFile, ManagedFile]:
+    """Return what is ours of the unit, all before the package: systemd then reads it once."""
+    return (
+        ManagedFile(
+            path=f"{_DROP_INS}/10-configured.conf",
+            content=render("queue/10-configured.conf.j2"),
+            before_packages=True,
+        ),
+        ManagedFile(
+            path=_HARDENING,
+            content=render("queue/20-hardening.conf.j2", queue=queue),
+            before_packages=True,
+        ),
     )
 
 
@@ -51,7 +60,7 @@ def _broker(queue: QueueSettings) -> NodeState:
     )
     unit = Unit(
         name=UNIT,
-        restart_on=tuple(file.path for file in files),
+        restart_on=(_HARDENING, *(file.path for file in files)),
         reload_on=(users.path,),
         one_at_a_time=True,
     )
@@ -83,10 +92,6 @@ def _configuration(queue: QueueSettings) -> tuple[ManagedFile, ...]:
             content=render("queue/enabled_plugins.j2"),
             owner=_OWNER,  # the package's scripts give it to the broker at each upgrade
         ),
-        ManagedFile(
-            path=f"{_DROP_INS}/20-hardening.conf",
-            content=render("queue/20-hardening.conf.j2", queue=queue),
-        ),
     )
 
 
@@ -115,6 +120,20 @@ def _cookie(queue: QueueSettings) -> tuple[ManagedFile, ...]:
             owner=_OWNER,
             mode=0o400,  # Erlang refuses a cookie that others can read
             secret=True,
+        ),
+    )
+
+
+def _cookie_step(queue: QueueSettings) -> tuple[Step, ...]:
+    """Return the step that refuses another cookie: brokers with two cookies part their cluster."""
+    if queue.cookie is None or len(queue.members) == 1:
+        return ()
+    return (
+        Step(
+            name="Keep the Erlang cookie of the running cluster",
+            guard=render("queue/same_cookie.sh.j2", path=_COOKIE, unit=UNIT).decode(),
+            script="true",
+            secrets={"ERLANG_COOKIE": queue.cookie},
         ),
     )
 

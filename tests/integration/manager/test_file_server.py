@@ -280,6 +280,27 @@ def test_a_file_keeps_the_time_that_the_client_gives(managers):
     assert bad.status_code == 400
 
 
+@pytest.mark.parametrize("path", ["f/below", "folder"])
+def test_nothing_is_a_file_and_a_folder_at_once(managers, path):
+    server, _ = managers
+    folder = "/resources/deployments/default_tenant/hello/"
+    server.call("PUT", folder + "f", data=b"x")
+    server.call("PUT", folder + "folder/g", data=b"x")
+
+    for name in (path, f"{path}/?extract=yes" if path == "f/below" else path):
+        reply = server.call("PUT", folder + name, data=archive(x=b"y"))
+        assert (reply.status_code, reply.json()["error_code"]) == (400, "bad_parameters_error")
+
+
+def test_a_path_that_is_too_long_is_absent(managers):
+    server, _ = managers
+
+    path = "/resources/deployments/default_tenant/hello/" + "/".join(["n" * 200] * 15)
+
+    assert server.call("GET", path).status_code == 404
+    assert server.call("PUT", path, data=b"x").status_code == 404
+
+
 def test_an_archive_is_extracted_into_a_folder(managers):
     server, _ = managers
     folder = "/resources/deployments/default_tenant/hello/"
@@ -378,10 +399,11 @@ def test_a_manager_with_a_foreign_certificate_is_not_believed(managers, sql):
 
 def test_managers_that_both_lack_a_file_do_not_ask_in_circles(managers):
     first, second = managers
-    before = [file_requests(server) for server in managers]
+    before, began = [file_requests(server) for server in managers], time.monotonic()
 
     assert first.call("GET", SCRIPT).status_code == 404
 
+    assert time.monotonic() - began < 8  # a circle ends when the first loses patience, after 10 s
     assert file_requests(first) - before[0] == 1
     assert file_requests(second) - before[1] == 1
 

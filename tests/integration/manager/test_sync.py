@@ -13,7 +13,8 @@ import requests
 from manager.services.bootstrap import BootstrapSecrets, bootstrap
 from manager.services.cluster import remove_manager
 from manager.services.device import device_id
-from manager.services.sync import SyncthingApi, cluster_peers, keep_in_step, prepare_home
+from manager.services.sync import SyncthingApi, cluster_peers, keep_in_step
+from manager.services.sync_home import prepare_home
 from manager.settings import FileSyncSettings, PathSettings
 from tests.support.postgres_server import free_port
 

@@ -418,6 +418,16 @@ def test_the_display_name_is_the_request_s_or_the_blueprint_s(workshop, folder):
     assert workshop.deploy("two", display_name="mine").display_name == "mine"
 
 
+def test_settings_without_effect_are_told(workshop, folder):
+    workshop.upload(write(folder, "deployment_settings: {default_groups: [g]}\n" + NODE))
+
+    workshop.deploy()
+
+    assert ("warning", "deployment_settings.default_groups has no effect yet") in workshop.rows(
+        Event, "level", "message"
+    )
+
+
 @pytest.mark.parametrize(("name", "error"), [("x" * 257, "too long"), ("a\x07b", "illegal")])
 def test_a_display_name_that_none_can_be_is_refused(workshop, folder, name, error):
     workshop.upload(write(folder, NODE))

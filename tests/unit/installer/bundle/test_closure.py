@@ -8,6 +8,7 @@ from installer.bundle.closure import base_stanzas, locked_packages
 from installer.bundle.control import parse_stanzas
 
 RELEASE = Release(
+    interpreter="python3.13-minimal",
     codename="trixie",
     python="3.13",
     roles={"database": ("server",), "queue": ("broker",)},

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from installer.bundle.catalogue import ENVIRONMENTS, RELEASES
-from installer.bundle.environment import write_addition, write_environment
+from installer.bundle.environment import EnvironmentWriter
+from installer.bundle.interpreter import is_compiled
 from tests.support.bundles import write_wheel
 
 TRIXIE = RELEASES["trixie"]
@@ -35,6 +36,10 @@ def wheel(tmp_path):
     )
 
 
+def writer(environment, release, compiler=None) -> EnvironmentWriter:
+    return EnvironmentWriter(environment=environment, release=release, compiler=compiler)
+
+
 def unpacked(archive: Path, folder: Path) -> Path:
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="fully_trusted")
@@ -47,7 +52,7 @@ def members(archive: Path) -> dict[str, tarfile.TarInfo]:
 
 
 def test_every_part_of_a_wheel_finds_its_place(wheel, tmp_path):
-    write_environment(tmp_path / "env.tar", [wheel], INSTALLER, TRIXIE)
+    writer(INSTALLER, TRIXIE).write_environment(tmp_path / "env.tar", [wheel])
 
     assert members(tmp_path / "env.tar").keys() == {
         "pyvenv.cfg",
@@ -68,7 +73,7 @@ def test_every_part_of_a_wheel_finds_its_place(wheel, tmp_path):
 
 
 def test_scripts_run_with_the_environments_own_python(wheel, tmp_path):
-    write_environment(tmp_path / "env.tar", [wheel], MANAGER, TRIXIE)
+    writer(MANAGER, TRIXIE).write_environment(tmp_path / "env.tar", [wheel])
     folder = unpacked(tmp_path / "env.tar", tmp_path / "env")
 
     for name in ("Demo", "tool"):
@@ -81,7 +86,7 @@ def test_scripts_run_with_the_environments_own_python(wheel, tmp_path):
 def test_the_nodes_python_takes_it_for_an_environment(wheel, tmp_path):
     """The one thing replaced here is the version of Python: the test's own."""
     own = replace(TRIXIE, python=f"{sys.version_info.major}.{sys.version_info.minor}")
-    write_environment(tmp_path / "env.tar", [wheel], INSTALLER, own)
+    writer(INSTALLER, own).write_environment(tmp_path / "env.tar", [wheel])
     folder = unpacked(tmp_path / "env.tar", tmp_path / "env")
     for link in (folder / "bin").glob("python*"):
         link.unlink()
@@ -99,13 +104,13 @@ def test_the_nodes_python_takes_it_for_an_environment(wheel, tmp_path):
 
 def test_equal_wheels_give_equal_bytes(wheel, tmp_path):
     for name in ("a.tar", "b.tar"):
-        write_environment(tmp_path / name, [wheel], INSTALLER, TRIXIE)
+        writer(INSTALLER, TRIXIE).write_environment(tmp_path / name, [wheel])
 
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
 def test_everything_in_it_is_roots(wheel, tmp_path):
-    write_environment(tmp_path / "env.tar", [wheel], INSTALLER, TRIXIE)
+    writer(INSTALLER, TRIXIE).write_environment(tmp_path / "env.tar", [wheel])
 
     assert {(m.uid, m.gid) for m in members(tmp_path / "env.tar").values()} == {(0, 0)}
 
@@ -114,7 +119,7 @@ def test_the_command_is_in_its_own_environment_only(wheel, tmp_path):
     """Without pyinfra and its like, `cfy_manager` cannot run in the manager's environment."""
     found = {}
     for environment in (INSTALLER, MANAGER):
-        write_addition(tmp_path / "project.tar", wheel, environment, TRIXIE)
+        writer(environment, TRIXIE).write_addition(tmp_path / "project.tar", wheel)
         found[environment.name] = "bin/Demo" in members(tmp_path / "project.tar")
 
     assert found == {"installer": True, "manager": False}
@@ -124,4 +129,36 @@ def test_a_wheel_that_would_leave_the_environment_is_refused(tmp_path):
     wheel = write_wheel(tmp_path, "evil", {"../../etc/passwd": "x"})
 
     with pytest.raises(ValueError, match="leave the environment"):
-        write_environment(tmp_path / "env.tar", [wheel], INSTALLER, TRIXIE)
+        writer(INSTALLER, TRIXIE).write_environment(tmp_path / "env.tar", [wheel])
+
+
+class UpperCase:
+    """A compiler whose byte code is the source in capitals."""
+
+    def compile(self, members, environment):
+        wanted = (name for name in members if is_compiled(name, environment))
+        return {f"{name}c": members[name].upper() for name in wanted}
+
+
+def test_byte_code_travels_with_the_modules(wheel, tmp_path):
+    """Compiled on each node it costs as much as all packages of a manager."""
+    writer(MANAGER, TRIXIE, UpperCase()).write_environment(tmp_path / "env.tar", [wheel])
+
+    found = unpacked(tmp_path / "env.tar", tmp_path / "env") / PACKAGES / "demo/__init__.pyc"
+    assert found.read_text().startswith("DEF MAIN()")
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "compiled"),
+    [
+        (MANAGER, f"{PACKAGES}/sqlalchemy/engine/base.py", True),
+        (MANAGER, f"{PACKAGES}/sqlalchemy/testing/util.py", False),
+        (MANAGER, f"{PACKAGES}/sqlalchemy/dialects/oracle/base.py", False),
+        (MANAGER, f"{PACKAGES}/sqlalchemy/py.typed", False),
+        (MANAGER, "share/demo/page.py", False),
+        (INSTALLER, f"{PACKAGES}/installer/reporter/service.py", True),
+        (INSTALLER, f"{PACKAGES}/gevent/hub.py", False),
+    ],
+)
+def test_only_what_services_import_is_compiled(environment, name, compiled):
+    assert is_compiled(name, environment) is compiled

@@ -38,12 +38,14 @@ def asked(monkeypatch):
     def download(pinned, release, architecture, folder):
         folder.mkdir()
         write_wheel(folder, asked[-1], {})
+        return {}
 
-    package = locked_package("patroni", "database")
+    package, python = locked_package("patroni", "database"), locked_package("python3.13-minimal")
     monkeypatch.setattr(resolution, "AptRoot", Apt)
     monkeypatch.setattr(resolution, "debian_sources", lambda codename: "")
     monkeypatch.setattr(resolution, "base_stanzas", lambda apt, release: ())
     monkeypatch.setattr(resolution, "locked_packages", lambda *arguments: (package,))
+    monkeypatch.setattr(resolution, "interpreter_packages", lambda *arguments: (python,))
     monkeypatch.setattr(resolution, "resolve", resolve)
     monkeypatch.setattr(resolution, "download", download)
     monkeypatch.setattr(resolution, "requirements_of", lambda folder, e: wishes[e.name])

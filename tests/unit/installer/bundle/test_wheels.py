@@ -6,7 +6,15 @@ import pytest
 
 from installer.bundle import wheels
 from installer.bundle.catalogue import RELEASES
-from installer.bundle.wheels import download, locked_wheel, pinned_again, resolve, run_uv
+from installer.bundle.sources import split_pinned
+from installer.bundle.wheels import (
+    download,
+    fetchable_again,
+    locked_wheel,
+    pinned_again,
+    resolve,
+    run_uv,
+)
 from installer.errors import PreflightError
 from tests.support.bundles import write_wheel
 
@@ -64,11 +72,21 @@ def test_a_tool_that_fails_is_a_problem_with_a_remedy(stderr, what, monkeypatch,
     monkeypatch.setattr(wheels.subprocess, "run", lambda *words, **options: failed)
 
     with pytest.raises(PreflightError) as caught:
-        download("", BOOKWORM, "amd64", tmp_path / "wheels")
+        download("flask==3", BOOKWORM, "amd64", tmp_path / "wheels")
 
     (problem,) = caught.value.problems
     assert what in problem.what
     assert problem.remedy
+
+
+def test_what_the_index_has_as_sources_only_is_built_from_the_locked_source(tmp_path):
+    """Another source than the lock's must not come; the wheel's own hash is not at the index."""
+    plain, built = "flask==3 \\\n    --hash=sha256:00\n", "wagon==1 \\\n    --hash=sha256:11\n"
+    wheel = locked_wheel(write_wheel(tmp_path, "wagon", {}), "manager", "11")
+
+    assert split_pinned(plain + built) == (plain, built)
+    assert fetchable_again([wheel]) == "wagon==1.0 --hash=sha256:11\n"
+    assert pinned_again([wheel]) == f"wagon==1.0 --hash=sha256:{wheel.sha256}\n"
 
 
 def test_a_missing_uv_names_what_to_install(monkeypatch):

@@ -1,24 +1,27 @@
-"""A connection's double: commands run on this machine by a real shell, without SSH or root."""
+"""A connection's double: an agent runs on this machine by a real shell, without SSH or root."""
 
 import subprocess
 
+from installer.engine.agent import Request
 from installer.engine.session import Session
 from installer.engine.target import Target
+from installer.engine.wire import agent_text, command, request_text
 
 
 class Shell:
-    """Runs what a session sends as a process of this user."""
+    """Runs what a session sends, by an agent of its own, as a process of this user."""
 
-    needs_sudo = False
-
-    def __init__(self, name="node"):
+    def __init__(self, name="node", before=""):
         self.target = Target(name)
-        self.lines = []
+        self.before = before
 
-    def execute(self, line, stdin, timeout_s):
-        self.lines.append(line)
+    def execute(self, request: Request):
+        told = request_text(request.program, request.body, limit_s=request.limit_s)
         done = subprocess.run(
-            ["sh", "-c", line], input=f"{stdin}\n".encode(), capture_output=True, timeout=timeout_s
+            ["sh", "-c", self.before + command(sudo=False)],
+            input=(agent_text() + told).encode(),
+            capture_output=True,
+            timeout=request.limit_s + 10,
         )
         return done.stdout.decode().splitlines(), done.stderr.decode().splitlines()
 

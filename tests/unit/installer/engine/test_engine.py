@@ -89,7 +89,7 @@ def test_no_secret_is_logged_at_any_level():
     """)
 
     assert found["stdout"] == "ok\n"
-    assert "Running command on localhost" in log
+    assert "here: starting an agent: " in log
     assert "hush-hush" not in log
     assert "in-the-script" not in log
 

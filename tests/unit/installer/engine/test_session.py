@@ -83,21 +83,6 @@ def test_texts_of_secret_files_are_never_fetched(session, tmp_path):
     assert seen.paths[f"{tmp_path}/d/key"].text is None
 
 
-def test_a_tree_is_written_where_it_differs(session, tmp_path):
-    wanted = stage(tmp_path).state
-    first = session.put_tree(wanted.files, wanted.directories)
-    (tmp_path / "d" / "conf").write_text("edited")
-    (tmp_path / "d" / "key").chmod(0o644)
-
-    second = session.put_tree(wanted.files, wanted.directories)
-    third = session.put_tree(wanted.files, wanted.directories)
-
-    assert len(first) == 3
-    assert second == (f"{tmp_path}/d/conf", f"{tmp_path}/d/key")
-    assert third == ()
-    assert session.commands == 3
-
-
 def test_what_the_node_cannot_do_is_a_problem_of_that_node(session, tmp_path):
     wanted = Stage(
         name="app",
@@ -128,7 +113,7 @@ def test_a_step_runs_once(session, tmp_path):
 
 def test_a_step_that_does_not_establish_its_state_fails(session, tmp_path, monkeypatch):
     """Else every later run would change something again."""
-    monkeypatch.setattr("installer.engine.wire._sources", hurried())
+    monkeypatch.setattr("installer.engine.wire._source", hurried())
 
     with pytest.raises(PhaseFailed, match="does not hold"):
         session.run_step(step(tmp_path, "true"))
@@ -138,15 +123,12 @@ def hurried():
     """Return sources of the node's programs that give a late guard no time."""
     from installer.engine import wire
 
-    original = wire._sources
+    original = wire._source
 
-    def sources(program):
-        return tuple(
-            (name, text.replace("_SETTLE_S = 10.0", "_SETTLE_S = 0.0"))
-            for name, text in original(program)
-        )
+    def source(name):
+        return original(name).replace("_SETTLE_S = 10.0", "_SETTLE_S = 0.0")
 
-    return sources
+    return source
 
 
 def test_a_guard_that_holds_a_moment_later_is_awaited(session, tmp_path):

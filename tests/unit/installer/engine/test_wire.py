@@ -4,15 +4,15 @@ import subprocess
 
 import pytest
 
-from installer.engine.wire import EXIT, MARK, command, read_reply, request_text
+from installer.engine.agent import Request
+from installer.engine.wire import EXIT, MARK, command, read_reply
 from installer.errors import Problem
 from tests.unit.installer.engine.shell import Shell
 
 
 def ask(script, secrets=None):
     request = {"script": script, "secrets": secrets or {}, "timeout_s": 20}
-    line = command(limit_s=30, sudo=False)
-    return read_reply("node", *Shell().execute(line, request_text("script", request), 30))
+    return read_reply("node", *Shell().execute(Request("script", request, 30)))
 
 
 def test_a_request_may_be_longer_than_a_command_line():
@@ -44,8 +44,7 @@ def test_a_script_cannot_swallow_its_own_text():
 
 def test_the_noise_of_a_login_shell_is_ignored():
     noise = ["Welcome!", ""]
-    line = command(limit_s=30, sudo=False)
-    out, err = Shell().execute(line, request_text("script", _nothing()), 30)
+    out, err = Shell().execute(Request("script", _nothing(), 30))
 
     assert read_reply("node", noise + out + noise, err + noise)["code"] == 0
 
@@ -56,7 +55,7 @@ def _nothing():
 
 def test_a_host_without_python_is_told_so(tmp_path):
     done = subprocess.run(
-        ["/bin/sh", "-c", command(limit_s=5, sudo=False)],
+        ["/bin/sh", "-c", command(sudo=False)],
         env={"PATH": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -89,37 +88,30 @@ def test_no_answer_is_a_problem_with_its_cause(stdout, stderr, what):
 def test_a_shell_line_never_fails_by_itself():
     """pyinfra searches the output of a failed command for sudo's prompt and asks the terminal."""
     done = subprocess.run(
-        ["sh", "-c", command(limit_s=5, sudo=False)], input=b"no program\n", capture_output=True
+        ["sh", "-c", command(sudo=False)], input=b"no program\n", capture_output=True
     )
 
     assert done.returncode == 0
 
 
 def test_a_program_that_fails_unexpectedly_is_a_problem():
-    line = command(limit_s=30, sudo=False)
-
-    told = read_reply("db-1", *Shell().execute(line, request_text("script", {}), 30))
+    told = read_reply("db-1", *Shell().execute(Request("script", {}, 30)))
 
     assert isinstance(told, Problem)
     assert "KeyError" in told.what
 
 
 def test_a_hung_program_is_ended_by_the_node_itself():
-    line = command(limit_s=1, sudo=False)
     hung = {"script": "sleep 30", "secrets": {}, "timeout_s": 30}
 
-    told = read_reply("db-1", *Shell().execute(line, request_text("script", hung), 10))
+    told = read_reply("db-1", *Shell().execute(Request("script", hung, 1)))
 
     assert "did not end within its time" in told.what
 
 
 def test_the_mark_stands_alone_on_its_line():
     """Output without a final newline before it must not hide the answer."""
-    out, _ = Shell().execute(
-        f"printf partial; {command(limit_s=5, sudo=False)}",
-        request_text("script", _nothing()),
-        10,
-    )
+    out, _ = Shell(before="printf partial; ").execute(Request("script", _nothing(), 10))
 
     assert out[0] == "partial"
     assert out[1].startswith(MARK)

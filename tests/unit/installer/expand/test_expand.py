@@ -124,7 +124,7 @@ def test_no_node_holds_the_key_of_another(ten_nodes):
         if file.path.endswith(".key")
     ]
 
-    assert len(keys) == len(set(keys)) == 25
+    assert len(keys) == len(set(keys)) == 22
 
 
 def test_keys_and_the_configuration_are_never_shown(ten_nodes):

@@ -40,7 +40,7 @@ def test_a_manager_reaches_the_database_of_its_own_node_and_nobody_else_does(tmp
 def test_each_certificate_that_the_configuration_names_is_written(tmp_path):
     node = alone(tmp_path)
 
-    assert {"ca.crt", "node.crt", "node.key", "client-cloudify.key", "client-root.key"} <= {
+    assert {"ca.crt", "node.crt", "node.key", "client-cloudify.key", "client-patroni.key"} <= {
         file.path.removeprefix("/etc/cloudify/ssl/") for file in node.files
     }
     for file in node.files:
@@ -144,7 +144,7 @@ def test_certificates_of_the_file_are_used_as_they_are(tmp_path):
 
     server = node.inputs.config["postgresql_server"]
     assert {key: server[key] for key in paths} == paths
-    assert not server["cluster"]["etcd"]["root_cert_path"]
+    assert not server["cluster"]["etcd"]["patroni_cert_path"]
     assert node.files == ()
     assert not (tmp_path / "certificates").exists()
 

@@ -31,6 +31,8 @@ def node(monkeypatch):
             path = url.split("/", 3)[3]
             if path not in replies:
                 raise requests.ConnectionError("refused")
+            if isinstance(replies[path], Exception):
+                raise replies[path]
             return replies[path]
 
         monkeypatch.setattr(collect, "_get", get)
@@ -39,7 +41,21 @@ def node(monkeypatch):
         return {name: _service(name, unit, ACTIVE) for name, unit in units.items()}
 
     monkeypatch.setattr(collect, "unit_services", services)
+    monkeypatch.setattr(collect, "_good", {})
     return answers
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a list whose one item is the time."""
+    now = [100.0]
+    monkeypatch.setattr(collect.time, "monotonic", lambda: now[0])
+    return now
+
+
+def broker_status(node, replies):
+    node(replies)
+    return collect.collect_report(settings(NodeType.BROKER), NodeType.BROKER)["status"]
 
 
 HEALTHY_DB = {
@@ -125,3 +141,37 @@ def test_an_inactive_unit_is_stopped():
 
     assert service["status"] == "Inactive"
     assert service["extra_info"]["systemd"]["instances"][0]["state"] == "stopped"
+
+
+def test_one_answer_that_is_late_does_not_make_a_broker_fail(node, clock):
+    """A busy host answers after more than the reporter's 4 s now and then."""
+    told = [broker_status(node, {"api/nodes": [BROKER]})]
+    for clock[0] in (109.0, 114.0):
+        told.append(broker_status(node, {"api/nodes": requests.ReadTimeout("4 s")}))
+
+    assert told == ["OK", "OK", "Fail"]
+
+
+def test_a_broker_that_refuses_connections_fails_at_once(node, clock):
+    told = [broker_status(node, {"api/nodes": [BROKER]})]
+    clock[0] = 101.0
+    told.append(broker_status(node, {}))
+
+    assert told == ["OK", "Fail"]
+
+
+def test_after_a_late_answer_the_next_question_has_less_time(node, clock, monkeypatch):
+    """A broker that hangs must be told within 15 s of its last good answer."""
+    limits = []
+    broker_status(node, {"api/nodes": [BROKER]})
+
+    def hang(settings, url, **_):
+        limits.append(settings.request_timeout)
+        raise requests.ReadTimeout
+
+    monkeypatch.setattr(collect, "_get", hang)
+
+    for clock[0] in (105.0, 110.0, 130.0):
+        collect.collect_report(settings(NodeType.BROKER), NodeType.BROKER)
+
+    assert limits == [4, 2, 4]

@@ -2,6 +2,7 @@ import contextlib
 import io
 import os
 import stat
+import time
 import tracemalloc
 
 import pytest
@@ -127,16 +128,18 @@ def test_the_web_server_may_read_it_whatever_the_umask(tmp_path, incoming):
     assert modes == [0o755, 0o644]
 
 
-def test_what_a_dead_process_left_is_dropped(incoming):
-    incoming.mkdir()
-    (incoming / "old").write_bytes(b"x")
-    os.utime(incoming / "old", (0, 0))
-    (incoming / "new").write_bytes(b"x")
+@pytest.mark.parametrize(("age_s", "left"), [(86_000, ["file", "folder"]), (87_000, [])])
+def test_what_a_dead_process_left_is_dropped_after_a_day(incoming, monkeypatch, age_s, left):
+    (incoming / "folder" / "deep").mkdir(parents=True)
+    (incoming / "file").write_bytes(b"x")
+    os.utime(incoming / "file", (0, 0))  # a file keeps the time of its original
+    now = time.time() + age_s
+    monkeypatch.setattr("manager.files.write.time.time", lambda: now)
 
     with received(io.BytesIO(b""), RAW, incoming, LIMIT):
         pass
 
-    assert [path.name for path in incoming.iterdir()] == ["new"]
+    assert sorted(path.name for path in incoming.iterdir()) == left
 
 
 def test_an_upload_takes_the_memory_of_a_chunk(incoming):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import yaml
 
@@ -129,6 +131,18 @@ def test_the_files_are_served_by_name_and_by_release(tmp_path):
 
     assert (tmp_path / "cloudify/types/types.yaml").is_file()
     assert (tmp_path / "spec/cloudify/7.0.5/types.yaml").is_file()
+
+
+def test_the_web_server_may_read_the_files(tmp_path):
+    before = os.umask(0o077)
+    try:
+        publish_types(tmp_path, "7.0.5")
+    finally:
+        os.umask(before)
+
+    file = tmp_path / "spec/cloudify/7.0.5/types.yaml"
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert all(path.stat().st_mode & 0o777 == 0o755 for path in file.parents[:3])
 
 
 def test_files_that_are_right_are_not_written_again(tmp_path):

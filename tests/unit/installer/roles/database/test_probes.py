@@ -189,8 +189,23 @@ def test_a_wrong_root_password_is_told(store, monkeypatch):
     enable("db-1")
     monkeypatch.setenv("ETCD_ROOT_PASSWORD", "another")
 
-    with pytest.raises(Refusal, match="invalid user ID or password"):
+    with pytest.raises(Refusal, match="refuses the password of its user root"):
         enable("db-1")
+
+
+def test_a_run_that_lacks_roots_password_is_refused_before_it_begins(store, monkeypatch, capsys):
+    """Only root could change it; half a run later etcd would still know the former one."""
+    enable("db-1")
+    monkeypatch.setenv("ETCD_ROOT_PASSWORD", "another")
+
+    assert etcd_probe.main(["authenticated", "db-1"]) == etcd_probe.REFUSED
+    what, remedy = capsys.readouterr().out.splitlines()
+    assert "user root" in what
+    assert "back into the secrets" in remedy
+
+
+def test_an_etcd_that_demands_no_passwords_yet_is_not_refused(store):
+    assert etcd_probe.main(["authenticated", "db-1"]) == 1
 
 
 def test_two_nodes_may_do_it_at_the_same_time(store, monkeypatch):

@@ -56,7 +56,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_one_manager_that_works_is_enough(haproxy, reachable, capsys):
     path = haproxy(HEADER + FRONT + GOOD + BAD + BACK + TRACKING)
 
-    assert probe.main([path, "-", "10.0.0.31", "10.0.0.32"]) == 0
+    assert probe.main(["at-least-one", path, "-", "10.0.0.31", "10.0.0.32"]) == 0
     assert "1 of 2 managers work" in capsys.readouterr().out
 
 
@@ -64,18 +64,31 @@ def test_one_manager_that_works_is_enough(haproxy, reachable, capsys):
 def test_a_manager_counts_only_when_it_answered_as_it_should(haproxy, reachable, server):
     reachable.add("10.0.0.32")
 
-    assert probe.main([haproxy(HEADER + FRONT + server + BACK), "-", "10.0.0.32"]) == 1
+    assert (
+        probe.main(["at-least-one", haproxy(HEADER + FRONT + server + BACK), "-", "10.0.0.32"]) == 1
+    )
 
 
 def test_the_gate_defers_while_no_manager_is_there(haproxy, reachable):
-    assert probe.main([haproxy(HEADER + BAD), "-", "10.0.0.32"]) == probe.DEFERRED
+    assert probe.main(["at-least-one", haproxy(HEADER + BAD), "-", "10.0.0.32"]) == probe.DEFERRED
+
+
+def test_a_load_balancer_may_be_there_before_the_managers(haproxy, reachable):
+    assert probe.main(["if-any", haproxy(HEADER + BAD), "-", "10.0.0.32"]) == 0
+
+
+def test_managers_that_are_there_must_work(haproxy, reachable):
+    """A second load balancer restarts once the first has managers again, not before."""
+    reachable.add("10.0.0.32")
+
+    assert probe.main(["if-any", haproxy(HEADER + BAD), "-", "10.0.0.32"]) == 1
 
 
 def test_a_virtual_address_that_nobody_has_fails_the_gate(haproxy, reachable, capsys):
-    assert probe.main([haproxy(HEADER + GOOD), "10.0.0.40", "10.0.0.31"]) == 1
+    assert probe.main(["at-least-one", haproxy(HEADER + GOOD), "10.0.0.40", "10.0.0.31"]) == 1
     assert "nobody answers at the virtual address 10.0.0.40" in capsys.readouterr().out
 
 
 def test_without_haproxy_the_gate_says_so(tmp_path, capsys):
-    assert probe.main([str(tmp_path / "none.sock"), "-", "10.0.0.31"]) == 1
+    assert probe.main(["at-least-one", str(tmp_path / "none.sock"), "-", "10.0.0.31"]) == 1
     assert "HAProxy does not answer" in capsys.readouterr().out

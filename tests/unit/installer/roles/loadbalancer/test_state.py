@@ -9,7 +9,8 @@ from installer.state import NodeState, Unit
 
 
 def _services(settings: LoadBalancerSettings) -> NodeState:
-    return loadbalancer_stages(settings)[-1].state
+    packages, haproxy, _ = loadbalancer_stages(settings)
+    return packages.state | haproxy.state
 
 
 def _conf(settings: LoadBalancerSettings) -> str:
@@ -80,14 +81,33 @@ def test_a_new_certificate_does_not_cut_connections(balancer):
 
 
 def test_a_single_load_balancer_has_no_keepalived(balancer):
-    packages, services = loadbalancer_stages(balancer())
+    packages, services, _ = loadbalancer_stages(balancer())
 
     assert [package.name for package in packages.state.packages] == ["haproxy"]
     assert [unit.name for unit in services.state.units] == [HAPROXY]
 
 
-def test_the_load_balancer_waits_for_the_managers(balancer):
-    assert [stage.after for stage in loadbalancer_stages(balancer())] == [(), ("manager",)]
+def test_only_the_proof_waits_for_the_managers(balancer):
+    """HAProxy itself finds managers when they come; its start would be time lost at the end."""
+    stages = loadbalancer_stages(balancer())
+
+    assert [stage.after for stage in stages] == [(), (), ("manager",)]
+    assert stages[-1].gate.needs_peers
+    assert [stage.gate and stage.gate.check.split()[4] for stage in stages] == [
+        None,
+        "if-any",
+        "at-least-one",
+    ]
+
+
+def test_what_changes_a_unit_is_there_before_its_package(pair):
+    """systemd then reads it once, and no package starts anything that is not hardened."""
+    packages = loadbalancer_stages(pair())[0].state
+
+    assert all(file.before_packages for file in packages.files)
+    assert f"/etc/systemd/system/{KEEPALIVED}.d/20-hardening.conf" in {
+        f.path for f in packages.files
+    }
 
 
 def test_two_load_balancers_share_the_virtual_address(pair):

@@ -5,7 +5,7 @@ import pytest
 
 from installer.roles.manager.bootstrap import USER
 from installer.roles.manager.model import ManagerSettings
-from installer.roles.manager.state import REST, manager_stages
+from installer.roles.manager.state import RECONCILER, REST, SYNC, manager_stages
 from installer.roles.manager.web import NGINX
 from installer.state import NodeState, Stage, Step, Unit, UnitTarget
 
@@ -48,14 +48,16 @@ def test_the_key_of_a_device_is_syncthings_alone(manager):
 
 
 def test_without_replication_its_services_are_stopped(manager):
-    services = _stage(manager(manager={"cluster_filesystem_replication": False}), "services")
+    stages = manager_stages(manager(manager={"cluster_filesystem_replication": False}))
+    services = stages[-1]
 
     targets = {unit.name: unit.target for unit in services.state.units}
 
     assert targets["cloudify-syncthing.service"] is UnitTarget.STOPPED
     assert targets["cloudify-file-sync.service"] is UnitTarget.STOPPED
     assert "syncthing" not in services.gate.check
-    assert not [file.path for file in services.state.files if "sync" in file.path]
+    files = [file.path for stage in stages for file in stage.state.files]
+    assert not [path for path in files if path.endswith((SYNC, RECONCILER))]
 
 
 def test_managers_restart_one_at_a_time(manager):
@@ -123,9 +125,10 @@ def test_the_rate_limit_can_be_switched_off(manager):
 
 def test_nginx_starts_only_with_our_configuration(manager):
     """Its package would serve Debian's welcome page."""
-    (condition,) = _stage(manager(), "packages").state.files
+    files = _stage(manager(), "packages").state.files
 
-    assert condition.before_packages
+    condition = next(file for file in files if file.path.endswith("/10-configured.conf"))
+    assert all(file.before_packages for file in files)
     assert "ConditionPathExists=/etc/nginx/cloudify/locations.conf" in condition.content.decode()
 
 

@@ -5,11 +5,15 @@ import pytest
 
 from installer.roles.queue.settings import QueueSettings
 from installer.roles.queue.state import DEFINITIONS, UNIT, queue_stages
-from installer.state import NodeState, Stage
+from installer.state import REFUSED, NodeState, Stage
 
 
 def _text(state: NodeState, path: str) -> str:
     return state.file(path).content.decode()
+
+
+def _unit_files(settings: QueueSettings) -> NodeState:
+    return queue_stages(settings)[0].state
 
 
 def _broker(settings: QueueSettings) -> Stage:
@@ -62,9 +66,8 @@ def test_the_package_cannot_start_a_broker_without_its_configuration(queue):
     """Such a broker has data and so never joins the cluster."""
     packages = queue_stages(queue())[0].state
 
-    (condition,) = packages.files
-
-    assert condition.before_packages
+    condition = next(file for file in packages.files if file.path.endswith("10-configured.conf"))
+    assert all(file.before_packages for file in packages.files)
     assert f"ConditionPathExists={DEFINITIONS}" in condition.content.decode()
 
 
@@ -93,7 +96,7 @@ def test_brokers_restart_one_at_a_time_for_everything_but_users(queue):
 
 
 def test_the_limit_of_open_files_is_the_configured_one(queue):
-    files = _broker(queue(fd_limit=4096)).state
+    files = _unit_files(queue(fd_limit=4096))
 
     assert "LimitNOFILE=4096" in _text(files, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
@@ -115,8 +118,8 @@ def test_passwords_are_not_in_scripts(queue):
 
 
 def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
-    (other,) = _broker(queue()).steps
-    (guest,) = _broker(queue(username="guest")).steps
+    *_, other = _broker(queue()).steps
+    *_, guest = _broker(queue(username="guest")).steps
 
     assert "delete_user guest" in other.script
     assert "delete_user" not in guest.script
@@ -124,14 +127,46 @@ def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
 
 def test_scripts_are_shell(queue):
     stage = _broker(queue())
-    (step,) = stage.steps
+    texts = [text for step in stage.steps for text in (step.guard, step.script)]
 
-    for script in (stage.gate.check, step.guard, step.script):
-        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    for text in (stage.gate.check, *texts):
+        subprocess.run(["sh", "-n"], input=text, text=True, check=True)
 
 
 def test_stopping_leaves_the_brokers_helpers_alive_until_it_has_ended(queue):
     """They die of the signal before it and it logs crashes, or they ignore it for minutes."""
-    drop_in = _text(_broker(queue()).state, f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
+    drop_in = _text(_unit_files(queue()), f"/etc/systemd/system/{UNIT}.d/20-hardening.conf")
 
     assert "KillMode=mixed" in drop_in
+
+
+@pytest.mark.parametrize(
+    ("there", "runs", "code"),
+    [("erlang", True, 0), ("another", False, 0), (None, True, 0), ("another", True, REFUSED)],
+    ids=["same", "stopped", "bare host", "running"],
+)
+def test_another_cookie_is_refused_while_brokers_run(queue, tmp_path, there, runs, code):
+    """Restarted one at a time, brokers with two cookies part their cluster."""
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\nexit {0 if runs else 3}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    if there:
+        (tmp_path / "cookie").write_text(there)
+    step = _broker(queue()).steps[0]
+
+    done = subprocess.run(
+        [
+            "sh",
+            "-euc",
+            step.guard.replace("/var/lib/rabbitmq/.erlang.cookie", f"{tmp_path}/cookie"),
+        ],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "ERLANG_COOKIE": "erlang"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == code
+    assert len(done.stdout.splitlines()) == (2 if code else 0)
+
+
+def test_a_single_broker_may_change_its_cookie(queue):
+    assert len(_broker(queue(cluster_members={})).steps) == 1

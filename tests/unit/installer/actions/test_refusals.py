@@ -1,8 +1,11 @@
 """What a guard says that no run could reach ends a run before it begins."""
 
+from typing import cast
+
 import pytest
 
 from installer.actions.rollout import RunOptions, Survey, roll_out
+from installer.engine.engine import Engine
 from installer.engine.observation import GuardFact, Observation
 from installer.errors import PreflightError
 from installer.state import REFUSED
@@ -10,7 +13,7 @@ from installer.state import REFUSED
 
 def survey(*guards: GuardFact) -> Survey:
     observation = Observation(guards={str(n): guard for n, guard in enumerate(guards)})
-    return Survey(engine=None, stages={}, observations={"queue-1": observation})
+    return Survey(engine=cast(Engine, None), stages={}, observations={"queue-1": observation})
 
 
 def test_a_refusal_is_told_with_its_remedy_before_any_change():

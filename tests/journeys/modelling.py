@@ -109,15 +109,18 @@ def build_wagon(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def greeter(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Upload and install the plugin, and return its id."""
-    wagon = build_wagon(tmp_path_factory.mktemp("wagon"))
-    operator.cfy.run("plugins", "upload", wagon, "-y", GREETER / "plugin.yaml")
-    (plugin,) = [
-        each
-        for each in operator.cfy.json("plugins", "list")
-        if each["package_name"] == "cfy-test-greeter"
-    ]
-    return str(plugin["id"])
+    """Bring the plugin to the manager, unless it has it, and return its id."""
+    if not (found := _plugins(operator)):
+        wagon = build_wagon(tmp_path_factory.mktemp("wagon"))
+        operator.cfy.run("plugins", "upload", wagon, "-y", GREETER / "plugin.yaml")
+        found = _plugins(operator)
+    (plugin,) = found
+    return plugin
+
+
+def _plugins(operator: Operator) -> list[str]:
+    listed = operator.cfy.json("plugins", "list")
+    return [str(each["id"]) for each in listed if each["package_name"] == "cfy-test-greeter"]
 
 
 def test_a_plugin_of_a_wagon_runs_in_its_own_environment(operator: Operator, greeter):

@@ -59,6 +59,7 @@ def _take(measure: Measure, bench: Bench, table: Table) -> int:
         table.add_row(measure.what, measure.unit, "failed", "", "", "", "", "", "", "NOT MET")
         return 1
     met = measure.is_met(value)
+    sys.stderr.write(f"    {value:.3g} {measure.unit}; CPU s: {_parts(bench.spans)}\n")
     table.add_row(*_words(measure, value, bench.spans), _VERDICTS[met])
     return int(met is False)
 
@@ -74,6 +75,13 @@ def _words(measure: Measure, value: float, spans: Sequence[Span]) -> list[str]:
     others = sum(span.others_share for span in spans) / count
     requests = sum(span.requests for span in spans) / count
     return [*words, f"{own:.2f}", f"{requests:.0f}" if requests else "", f"{others:.0%}"]
+
+
+def _parts(spans: Sequence[Span]) -> str:
+    """Return the CPU seconds of each program in a mean span."""
+    names = spans[0].parts if spans else {}
+    means = {name: sum(span.parts[name] for span in spans) / len(spans) for name in names}
+    return ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
 
 
 def _table() -> Table:

@@ -10,7 +10,6 @@ from pathlib import Path
 import psycopg
 from cloudify_rest_client import CloudifyClient
 
-from tests.support.processes import Weight
 from tests.support.runtime import ADMIN, ADMIN_PASSWORD, DATABASE, Runtime
 from tests.support.web_server import CLIENT_PORT
 
@@ -27,6 +26,7 @@ class Span:
     own_cpu_s: float = 0.0
     requests: int = 0  # that nginx answered
     others_share: float = 0.0  # of the machine's CPU time, used by what is not the manager
+    parts: dict[str, float] = field(default_factory=dict)  # CPU seconds of each program
 
 
 @dataclass
@@ -57,8 +57,10 @@ class Bench:
         yield span
         span.wall_s = time.monotonic() - began
         span.requests = self.runtime.web.requests() - requests
-        span.own_cpu_s = _cpu_s(self.runtime.weights()) - _cpu_s(before)
-        busy, total = (after - then for after, then in zip(_machine_cpu(), machine, strict=True))
+        after = self.runtime.weights()
+        span.parts = {name: after[name].cpu_s - before[name].cpu_s for name in after}
+        span.own_cpu_s = sum(span.parts.values())
+        busy, total = (now - then for now, then in zip(_machine_cpu(), machine, strict=True))
         span.others_share = max(0.0, busy - span.own_cpu_s) / total if total else 0.0
         self.spans.append(span)
 
@@ -116,10 +118,6 @@ class Bench:
     def close(self) -> None:
         """End the connection to the database."""
         self.database.close()
-
-
-def _cpu_s(weights: dict[str, Weight]) -> float:
-    return sum(weight.cpu_s for weight in weights.values())
 
 
 def _machine_cpu() -> tuple[float, float]:

@@ -109,10 +109,13 @@ class Task:
     def _receive(self, timeout_s: float | None) -> bytes:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         chunks = []
-        while chunk := self.connection.recv(_CHUNK_BYTES):
-            chunks.append(chunk)
-            if deadline is not None:
-                self.connection.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            while chunk := self.connection.recv(_CHUNK_BYTES):
+                chunks.append(chunk)
+                if deadline is not None:
+                    self.connection.settimeout(max(0.001, deadline - time.monotonic()))
+        except ConnectionResetError:  # it was ended before it had read its request
+            return b""
         return b"".join(chunks)
 
     def _loss(self) -> ManagerError:

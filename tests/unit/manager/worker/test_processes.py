@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from manager.worker.processes import (
     ForkServer,
+    Task,
     TaskFailed,
     TaskKilled,
     TaskLost,
@@ -115,6 +117,18 @@ def test_a_task_that_ignores_sigterm_is_killed(server, monkeypatch, tmp_path):
     with pytest.raises(TaskKilled):
         task.wait()
     assert task.exit_status == -signal.SIGKILL
+
+
+def test_a_task_that_is_ended_before_it_reads_its_request_is_lost(server):
+    """The kernel tells that as a reset connection."""
+    ours, theirs = socket.socketpair()
+    task = Task(0, ours)
+    ours.sendall(b"a request")
+    theirs.close()
+    task.ended.set()
+
+    with pytest.raises(TaskLost):
+        task.wait()
 
 
 def test_a_thread_that_a_task_leaves_does_not_hold_it(server):

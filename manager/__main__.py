@@ -2,10 +2,6 @@
 
 import sys
 
-if sys.argv[1:] == ["worker"]:
-    # The worker lives long, and the other commands' libraries cost 17 MiB.
-    from manager.worker.service import main
-else:
-    from manager.commands import main
+from manager.commands import main
 
 sys.exit(main())

@@ -6,16 +6,16 @@ and a rollout runs several commands on each manager.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager import VERSION
 from manager.errors import BadParameters, ManagerError, SettingsError
 from manager.log import configure_logging
-from manager.settings import Settings, settings_path
+from manager.settings import PATH_VARIABLE, Settings, settings_path
 from manager.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -132,12 +132,11 @@ def _database(settings: Settings, *, connections: int = 5) -> "Iterator[Database
         yield database
 
 
-def _work(settings: Settings, _options: argparse.Namespace) -> int:
-    from manager.types.render import publish_types
-    from manager.worker.service import serve as work
+def _work(settings: Settings, options: argparse.Namespace) -> int:
+    from manager.worker.service import serve
 
-    publish_types(settings.paths.resources, VERSION)
-    work(settings)
+    os.environ[PATH_VARIABLE] = str(options.config)  # tasks are processes of their own
+    serve(settings)
     return 0
 
 

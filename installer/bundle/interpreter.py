@@ -36,8 +36,9 @@ class Interpreter:
         self._release = release
         for archive in archives:
             _run(["dpkg-deb", "--extract", str(archive), str(folder)])
-        (loader,) = {path.resolve() for path in folder.glob("**/ld-linux-*.so.*")}
-        libraries = {path.parent.resolve() for path in folder.glob("**/libc.so.6")}
+        # links may be absolute, and then lead to this machine's own
+        (loader,) = (path for path in folder.glob("**/ld-linux-*.so.*") if not path.is_symlink())
+        libraries = {p.parent for p in folder.glob("**/*.so.*") if not p.parent.is_symlink()}
         python = folder / "usr" / "bin" / f"python{release.python}"
         places = ":".join(map(str, sorted(libraries)))
         self._words = [str(loader), "--library-path", places, str(python), "-s", "-S"]

@@ -76,6 +76,8 @@ class Connection:
         if self._is_ended:  # whatever is still under way in other phases ends here
             raise NodeUnreachable(self._problem("the run was ended"))
         with self._opening:
+            if self._host.connected and self._is_cut:
+                self.close()
             if not self._host.connected:
                 self._log_in()
 
@@ -127,6 +129,15 @@ class Connection:
         if client is None or (transport := client.get_transport()) is None:
             raise EOFError("it was closed meanwhile")
         return Agent(SshStream(transport, line, _CHANNEL_S))
+
+    @property
+    def _is_cut(self) -> bool:
+        """Tell whether the connection ended by itself; an agent's silence alone does not say so."""
+        if self.target.is_local:
+            return False
+        client = self._client()
+        transport = client.get_transport() if client else None
+        return transport is None or not transport.is_active()
 
     def _client(self) -> paramiko.SSHClient | None:
         return getattr(self._host.connector, "client", None)

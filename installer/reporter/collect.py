@@ -25,6 +25,7 @@ _UNITS = {
     NodeType.MANAGER: {
         "Webserver": "nginx.service",
         "Manager Rest-Service": "cloudify-restservice.service",
+        "Management Worker": "cloudify-mgmtworker.service",
         "File Sync": "cloudify-syncthing.service",
     },
 }

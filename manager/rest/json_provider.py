@@ -1,5 +1,6 @@
 """JSON by orjson: lists of a thousand items are most of what the service writes."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ class OrjsonProvider(JSONProvider):
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         """Return `obj` as JSON text."""
-        return orjson.dumps(obj, default=_plain, option=_OPTIONS).decode()
+        return _dump(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
         """Return what JSON text says."""
@@ -25,10 +26,15 @@ class OrjsonProvider(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a response with `args` or `kwargs` as its body."""
-        body = orjson.dumps(
-            self._prepare_response_obj(args, kwargs), default=_plain, option=_OPTIONS
-        )
+        body = _dump(self._prepare_response_obj(args, kwargs))
         return Response(body, mimetype="application/json")
+
+
+def _dump(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except orjson.JSONEncodeError:  # a number beyond 64 bits, which workflows may have stored
+        return json.dumps(value, default=_plain).encode()
 
 
 def _plain(value: object) -> object:

@@ -118,7 +118,7 @@ def _belonging() -> ColumnElement[bool]:
 
 def _state_change(body: dict[str, Any]) -> StateChange:
     state = body.get("state")
-    if state not in _STATES:
+    if not isinstance(state, str) or state not in _STATES:
         raise BadParameters(f"{state!r} is not a state of operations: {', '.join(sorted(_STATES))}")
     return StateChange(
         state=state,

@@ -26,6 +26,7 @@ class Environments:
         self._environment = task_environment(settings, places)
         self._lock = threading.Lock()
         self._plugins: dict[Path, ForkServer] = {}
+        self._starting: dict[Path, threading.Lock] = {}
         self._own: ForkServer | None = None
 
     def open(self) -> None:
@@ -74,12 +75,16 @@ class Environments:
 
     def _plugin_server(self, prefix: Path) -> ForkServer:
         with self._lock:
-            server = self._plugins.get(prefix)
+            starting = self._starting.setdefault(prefix, threading.Lock())
+        with starting:  # a zygote takes a moment to import: tasks of others do not wait for it
+            with self._lock:
+                server = self._plugins.get(prefix)
             if server is None or not server.is_alive:
                 environment = {**self._environment, "VIRTUAL_ENV": str(prefix)}
                 server = ForkServer(prefix / "bin" / "python", environment)
-                self._plugins[prefix] = server
             server.used_at = time.monotonic()
+            with self._lock:
+                self._plugins[prefix] = server
             return server
 
     def _plugin_of(self, context: Mapping[str, Any]) -> Path | None:

@@ -127,6 +127,9 @@ def _run(worker: Worker, job: Job, *, is_repeated: bool) -> Reply | None:
         if worker.stopping.is_set():
             raise Stopping("its process was ended with the worker") from error
         return None if isinstance(error, TaskKilled) else {"ok": False, "error": lost(str(error))}
+    except Exception as error:  # the edge: its workflow waits for an answer, whatever went wrong
+        logger.exception("operation %s could not be run", job.key)
+        return {"ok": False, "error": lost(f"The worker could not run it: {error}")}
 
 
 def _request(job: Job, *, is_repeated: bool) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -13,11 +12,9 @@ from typing import Any
 from manager.broker.consume import Consumer, Delivery, Subscription
 from manager.broker.publish import ConfirmedPublisher
 from manager.broker.topology import OPERATIONS, WORKFLOWS, service_queue
-from manager.errors import SettingsError, Unavailable
-from manager.log import configure_logging
+from manager.errors import Unavailable
 from manager.services.dispatch import connect_outlet
-from manager.settings import Settings, settings_path
-from manager.settings_file import load_settings
+from manager.settings import Settings
 from manager.storage.database import Database
 from manager.worker.claims import Identity, release_all
 from manager.worker.context import Worker
@@ -34,20 +31,8 @@ _SERVICE_MESSAGES = 16
 _STALLED_S = 30.0  # full of workflows that may wait for each other's children: run one more
 _IDLE_S = 10.0
 _PUBLISH_TYPES = "manager.worker.system.publish_types"
-_INVALID = 3  # the installer's exit code for an invalid configuration
 
 logger = logging.getLogger(__name__)
-
-
-def main() -> int:
-    """Run the worker with the settings at the usual place."""
-    configure_logging()
-    try:
-        serve(load_settings(settings_path()))
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return _INVALID
-    return 0
 
 
 def serve(settings: Settings) -> None:

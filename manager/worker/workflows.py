@@ -149,6 +149,9 @@ def _run(worker: Worker, job: Job, execution_key: int, *, is_resumed: bool) -> N
         if worker.stopping.is_set():
             raise Stopping("its process was ended with the worker") from error
         reason = str(error)
+    except Exception as error:  # the edge: an execution that cannot be run has failed
+        logger.exception("execution %s could not be run", job.key)
+        reason = f"The worker could not run it: {error}"
     worker.store(lambda session: _settle(session, execution_key, reason))
 
 

@@ -12,6 +12,7 @@ UNITS = {
     "manager": (
         "nginx.service",
         "cloudify-restservice.service",
+        "cloudify-mgmtworker.service",
         "cloudify-syncthing.service",
         "cloudify-file-sync.service",
     ),

@@ -145,7 +145,7 @@ class Journey:
             self.as_worker(
                 "POST", "/nodes", json={"deployment_id": deployment_id, "nodes": plan["nodes"]}
             )
-            instance = {
+            instance: dict[str, Any] = {
                 "id": instance_id,
                 "name": "app",
                 "node_id": "app",

@@ -42,7 +42,7 @@ def tar(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def plugin_zip(version: str = "1.0.0", **files: bytes | None) -> bytes:
+def plugin_zip(version: str = "1.0.0", /, **files: bytes | None) -> bytes:
     """Return the upload; further files by name, None leaves one out."""
     contents: dict[str, bytes | None] = {
         f"cloudify_tplug-{version}-py311-none-any.wgn": wagon(version),

@@ -23,6 +23,7 @@ _FIXED = {
     "plugin_states.state": "installed",
 }
 _TEXT_LISTS = ("dependencies", "supported_py_versions", "type_hierarchy", "wheels", "yaml_names")
+_COUNTS = {"planned_instances": 1, "current_instances": 1}
 _LEFT_OUT = ("dispatched_at", "owner", "schema", "token_hash", "visibility")
 _PARENTS = {  # foreign keys to follow, in the order of creation
     "blueprint_key": "blueprints",
@@ -35,7 +36,7 @@ _PARENTS = {  # foreign keys to follow, in the order of creation
     "plugin_key": "plugins",
     "site_key": "sites",
 }
-_ORDER = (
+_ORDER: tuple[type[Base], ...] = (
     models.Site,
     models.Blueprint,
     models.BlueprintLabel,
@@ -71,7 +72,7 @@ def fill_tenant(
         session.add(row)
         session.flush()
         keys[model.__tablename__] = next(iter(_key(row)))
-        if issubclass(model, Resource):
+        if isinstance(row, Resource):
             ids[model.__tablename__] = row.id
     return ids
 
@@ -109,7 +110,7 @@ def _value(model: type[Base], column: Any, word: str) -> Iterator[Any]:
 
 def _json(model: type[Base], name: str, word: str) -> Any:
     if "list[" not in str(model.__annotations__.get(name, "")):
-        return {word: {"description": word, "members": [word]}}
+        return {word: {"description": word, "members": [word], "properties": _COUNTS}}
     if name in _TEXT_LISTS:
         return [word]
     return [{part: word for part in ("name", "type", "target_id", "target_name")}]

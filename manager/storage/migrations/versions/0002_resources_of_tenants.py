@@ -748,15 +748,11 @@ def upgrade() -> None:
         sa.Column("manager_name", sa.Text(), nullable=True),
         sa.Column("agent_name", sa.Text(), nullable=True),
         sa.CheckConstraint("kind IN ('cloudify_event', 'cloudify_log')", name="ck_events_kind"),
-        sa.ForeignKeyConstraint(["creator_id"], ["users.id"], name="fk_events_creator_id"),
         sa.ForeignKeyConstraint(
             ["execution_key"],
             ["executions.key"],
             name="fk_events_execution_key",
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name="fk_events_tenant_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("key", name="pk_events"),
     )

@@ -5,7 +5,7 @@ import pytest
 
 from installer.roles.manager.bootstrap import USER
 from installer.roles.manager.model import ManagerSettings
-from installer.roles.manager.state import RECONCILER, REST, SYNC, manager_stages
+from installer.roles.manager.state import RECONCILER, REST, SYNC, WORKER, manager_stages
 from installer.roles.manager.web import NGINX
 from installer.state import NodeState, Stage, Step, Unit, UnitTarget
 
@@ -66,7 +66,7 @@ def test_managers_restart_one_at_a_time(manager):
     assert "/opt/manager/manager.yaml" in _unit(manager(), REST).restart_on
 
 
-@pytest.mark.parametrize("name", [REST, "cloudify-file-sync.service"])
+@pytest.mark.parametrize("name", [REST, WORKER, "cloudify-file-sync.service"])
 def test_new_code_restarts_what_runs_it(manager, name):
     assert "/opt/manager/env.id" in _unit(manager(), name).restart_on
 
@@ -219,3 +219,15 @@ def test_every_request_for_a_file_is_authorised(manager):
 
     assert "auth_request /file-server-auth;" in files
     assert "limit_req zone=clients" in files
+
+
+def test_a_task_that_takes_too_much_memory_ends_alone(manager):
+    """systemd would otherwise stop the worker with all other tasks."""
+    stages = manager_stages(manager())
+    (unit,) = [f for stage in stages for f in stage.state.files if f.path.endswith(WORKER)]
+
+    lines = unit.content.decode().splitlines()
+
+    assert "OOMPolicy=continue" in lines
+    assert "Type=notify" in lines
+    assert "TimeoutStartSec=infinity" in lines  # it is ready when its brokers are

@@ -45,6 +45,12 @@ class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
                 channel = self._connect_again()
         self._finish(channel)
 
+    def close(self, wait: bool = True) -> None:
+        """Close at once, not at the next pulse: each workflow waits for it."""
+        self._closed = True
+        self._connection_tasks_queue.wake()
+        super().close(wait)
+
     def _connect_again(self) -> Any:
         self.connect_wait.clear()
         if self._pika_connection.is_open:  # only a channel was closed
@@ -101,6 +107,10 @@ class _WakingQueue(queue.Queue[Any]):
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         super().put(item, block, timeout)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the connection's thread look at what there is."""
         link = self._connection._pika_connection
         if link is not None and link.is_open:
             try:

@@ -32,8 +32,8 @@ LIMITS = {"rollout / floor": 1.3, "unchanged s": 10.0, "plan s": 5.0, "validate 
 SERVICES = {
     "database": "etcd patroni",
     "queue": "rabbitmq-server",
-    "manager": "nginx cloudify-restservice cloudify-mgmtworker cloudify-syncthing "
-    "cloudify-file-sync",
+    "manager": "nginx cloudify-restservice cloudify-mgmtworker "
+    "cloudify-syncthing cloudify-file-sync",
     "loadbalancer": "haproxy",
 }
 REPORTER = "cloudify-status-reporter"

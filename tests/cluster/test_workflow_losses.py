@@ -70,6 +70,7 @@ class Install:
     """An install during which a host lost its power."""
 
     lost: str
+    before: int  # operations that had succeeded when it was lost, or a little later
     status: str
     instances: dict[str, str]  # id: state
     succeeded: Counter[tuple[str, str]]  # events, by instance and operation
@@ -106,16 +107,18 @@ def install(
     """An install of fifty instances, in the middle of which one host goes dark."""
     operator, name = blueprint
     marks = f"{MARKS}/{unique(request.param)}"
-    deployment = operator.deploy(name, {"marks": marks, "instances": INSTANCES})
+    deployment = operator.deploy(name, {"marks": marks, "instances": INSTANCES, "seconds": 5})
     started = rest.ask(
         "POST", "executions", json={"deployment_id": deployment, "workflow_id": "install"}
     )
     execution = str(started["id"])
+    wait_until(lambda: successes(rest, execution), "the first operations end", timeout_s=60)
+    lost = victim(cluster, request.param, execution)
     wait_until(
         lambda: len(successes(rest, execution)) >= MIDDLE, "the middle of the work", timeout_s=60
     )
-    lost = victim(cluster, request.param, execution)
     cluster.fail("power-off", lost)
+    before = len(successes(rest, execution))
     try:
         wait_until(
             lambda: rest.ask("GET", f"executions/{execution}")["status"] in ENDED,
@@ -130,6 +133,7 @@ def install(
     instances = rest.ask("GET", f"node-instances?deployment_id={deployment}")["items"]
     return Install(
         lost=lost,
+        before=before,
         status=str(rest.ask("GET", f"executions/{execution}")["status"]),
         instances={item["id"]: item["state"] for item in instances},
         succeeded=Counter(successes(rest, execution)),
@@ -143,6 +147,7 @@ def install(
 
 
 def test_the_execution_ends_terminated(install):
+    assert MIDDLE <= install.before <= INSTANCES * len(OPERATIONS) - MIDDLE, "not in the middle"
     assert install.status == "terminated"
     assert Counter(install.instances.values()) == {"started": INSTANCES}
 

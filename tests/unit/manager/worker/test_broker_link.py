@@ -122,3 +122,13 @@ def test_quorum_queues_are_deleted_without_a_condition(serve):
     serve(channel).channel_method("queue_delete", queue="q", if_empty=True, timeout=WAIT_S)
 
     assert channel.done == [{"queue": "q"}]
+
+
+def test_closing_wakes_the_thread_that_serves_the_connection():
+    """Otherwise each workflow ends at the next pulse, up to a second late."""
+    connection = Connection(Channel())
+    link = connection._pika_connection = Link()
+
+    connection.close(wait=False)
+
+    assert link.woken.is_set()

@@ -1,5 +1,6 @@
 """A plugin as `cfy plugins upload` sends it: a zip of a wagon and its plugin.yaml."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -32,14 +33,14 @@ def wagon(version: str = "1.0.0", **changes: object) -> bytes:
 
 
 def tar(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar.gz of files."""
+    """Return a tar.gz of files, the same whenever it is made."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def plugin_zip(version: str = "1.0.0", /, **files: bytes | None) -> bytes:

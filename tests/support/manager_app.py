@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from manager.rest.app import create_app
+from manager.rest.context import EXTENSION, Services
+from manager.services.authentication import Authenticator
 from manager.services.bootstrap import BootstrapSecrets, bootstrap, reporter_tokens
 from manager.services.dispatch import connect_outlet
+from manager.services.status import ManagerStatus
 from manager.settings import (
     DatabaseSettings,
     FileSyncSettings,
@@ -27,6 +30,7 @@ from manager.settings import (
 from manager.storage.database import Database
 from manager.storage.schema import upgrade_schema
 from tests.support.broker import RememberedPublisher
+from tests.support.database_copy import DatabaseCopy
 from tests.support.postgres_server import (
     PostgresServer,
     free_port,
@@ -129,21 +133,42 @@ def bootstrapped(postgres: PostgresServer, certificate: Path) -> Settings:
     return settings
 
 
-@pytest.fixture
-def settings(bootstrapped: Settings, postgres: PostgresServer) -> Settings:
-    """Return the settings of a manager whose database the test has to itself."""
-    name = f"db_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}"')
-    return replace(bootstrapped, database=replace(bootstrapped.database, name=name))
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tests of a worker share: a database that each finds new, and who opens it."""
+
+    settings: Settings
+    copy: DatabaseCopy
+    database: Database
+    app: Flask
 
 
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    """Open the test's database."""
+@pytest.fixture(scope="session")
+def shared(bootstrapped: Settings, postgres: PostgresServer) -> Iterator[Shared]:
+    """Open the shared database, for tests and for the REST API."""
+    copy = DatabaseCopy(postgres, _TEMPLATE, "shared")
+    settings = replace(bootstrapped, database=replace(bootstrapped.database, name=copy.name))
     database = Database(settings.database)
-    yield database
+    app = create_app(settings, publisher=RememberedPublisher())
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    yield Shared(settings, copy, database, app)
+    app.extensions[EXTENSION].database.close()
     database.close()
+    copy.close()
+
+
+@pytest.fixture
+def settings(shared: Shared) -> Settings:
+    """Return the settings of a manager that was bootstrapped just now."""
+    shared.copy.reset()
+    return shared.settings
+
+
+@pytest.fixture
+def database(settings: Settings, shared: Shared) -> Database:
+    """Return the test's database; it has no broker until a test asks for one."""
+    shared.database.outlet = None
+    return shared.database
 
 
 @pytest.fixture
@@ -155,12 +180,18 @@ def publisher(database: Database) -> RememberedPublisher:
 
 
 @pytest.fixture
-def api(settings: Settings, publisher: RememberedPublisher) -> Iterator[Api]:
-    """Serve the REST API in the test's process."""
-    app = create_app(settings, publisher=publisher)
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    yield Api(app.test_client(), settings)
-    app.extensions["manager"].database.close()
+def api(settings: Settings, publisher: RememberedPublisher, shared: Shared) -> Api:
+    """Serve the REST API in the test's process; nothing but its connections outlives the test."""
+    database = shared.app.extensions[EXTENSION].database
+    connect_outlet(database, publisher)
+    shared.app.extensions[EXTENSION] = Services(
+        settings=settings,
+        database=database,
+        publisher=publisher,
+        authenticator=Authenticator(database),
+        status=ManagerStatus(settings, database),
+    )
+    return Api(shared.app.test_client(), settings)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.support.manager_app import (
     postgres,
     publisher,
     settings,
+    shared,
     tokens,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "postgres",
     "publisher",
     "settings",
+    "shared",
     "tokens",
 ]

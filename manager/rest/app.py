@@ -92,7 +92,7 @@ _RESOURCES = (
     workflows,
 )
 _VERSIONS = ("v1", "v2", "v2.1", "v3", "v3.1")
-_MAX_JSON_BYTES = 4 * 1024 * 1024
+_MAX_JSON_BYTES = 32 * 1024 * 1024  # a graph of thousands of operations comes in one body
 _SPARE_CONNECTIONS = 2  # a failed login is written beside the request's own session
 
 

@@ -35,6 +35,8 @@ class ListQuery:
 def list_query(*, besides: Iterable[str] = ()) -> ListQuery:
     """Return what the request asks for; `besides` are parameters that the handler reads itself."""
     arguments = request.args
+    if arguments.get("_filter_id"):  # to ignore it would show what the filter hides
+        raise BadParameters("Stored filters are not supported: give their rules to /searches")
     everything = flag_argument("_get_all_results")
     return ListQuery(
         size=None if everything else number("_size", PAGE_SIZE),

@@ -86,7 +86,7 @@ def _operation(rule: Rule, method: str, handler: Handler) -> Body:
     permission = current_app.view_functions[rule.endpoint].__dict__.get("permission")
     view = _view(handler)
     operation: Body = {
-        "operationId": f"{_module(handler)}.{handler.__name__}.{method.lower()}",
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{_path(rule)}").strip("_"),
         "tags": [_module(handler)],
         "summary": (inspect.getdoc(handler) or "").partition("\n")[0],
         "x-permission": permission,

@@ -131,7 +131,20 @@ def _dict(value: Any) -> dict[str, Any]:
     return value
 
 
+def _scalar(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise TypeError(value)
+    return value
+
+
+# Types whose values are names of what exists; a capability's value may be a number as well.
+_NAMES = (
+    *("blueprint_id", "deployment_id", "node_id", "node_instance", "node_type"),
+    *("operation_name", "scaling_group", "secret_key"),
+)
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_NAMES, _string),
+    "capability_value": _scalar,
     "integer": _integer,
     "float": _float,
     "boolean": _boolean,

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from manager import VERSION
 from manager.broker.publish import ConfirmedPublisher
-from manager.errors import NotFound
 from manager.services.dispatch import connect_outlet
 from manager.services.event_store import write_event
 from manager.services.execution_errors import InvalidExecutionStatus
@@ -77,19 +76,25 @@ def _begin(session: Session, reference: Reference) -> Execution | None:
 
 def _succeed(database: Database, execution: Execution) -> None:
     with database.session() as session:
+        if _is_gone(session, execution):  # the deletion of a deployment takes its own execution
+            return
         _tell(session, execution, "workflow_succeeded", "'{}' workflow execution succeeded")
         finish(session, execution.key, ExecutionStatus.TERMINATED)
 
 
 def _fail(database: Database, execution: Execution, error: Exception) -> None:
     with database.session() as session:
+        if _is_gone(session, execution):
+            return
         message = f"'{{}}' workflow execution failed: {error}"
         _tell(session, execution, "workflow_failed", message)
         finish(session, execution.key, ExecutionStatus.FAILED, traceback.format_exc())
 
 
+def _is_gone(session: Session, execution: Execution) -> bool:
+    return session.get(Execution, execution.key) is None
+
+
 def _tell(session: Session, execution: Execution, event_type: str, message: str) -> None:
     text = message.replace("{}", execution.workflow_id, 1)
-    if session.get(Execution, execution.key) is None:
-        raise NotFound(f"Execution {execution.id} was deleted")
     write_event(session, execution, EVENT, event_type=event_type, message=text)

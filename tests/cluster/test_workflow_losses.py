@@ -120,11 +120,12 @@ def install(
     cluster.fail("power-off", lost)
     before = len(successes(rest, execution))
     try:
-        wait_until(
-            lambda: rest.ask("GET", f"executions/{execution}")["status"] in ENDED,
-            "the execution ends",
-            timeout_s=300,
-        )
+        status = end_of(rest, execution)
+        if request.param == "manager":
+            # 7.0.5's script runner is not resumable by itself: what the lost manager ran has failed
+            assert status == "failed"
+            rest.ask("POST", f"executions/{execution}", json={"action": "resume"})
+            end_of(rest, execution)
     finally:
         cluster.heal(lost)
     wait_until(
@@ -167,6 +168,17 @@ def test_every_operation_is_reported(install):
     wanted = {(instance, name) for instance in install.instances for name in OPERATIONS}
 
     assert wanted - install.succeeded.keys() == set()
+
+
+def end_of(rest: Rest, execution: str) -> str:
+    """Return the status in which the execution ends."""
+
+    def ended() -> str:
+        status = str(rest.ask("GET", f"executions/{execution}")["status"])
+        return status if status in ENDED else ""
+
+    wait_until(ended, "the execution ends", timeout_s=300)
+    return ended()
 
 
 def victim(cluster: Cluster, kind: str, execution: str) -> str:

@@ -128,6 +128,14 @@ class RestService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerService:
+    """The management worker: how many workflows, and how many operations, it runs at once."""
+
+    concurrency: int
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
     """What only the first start of a cluster needs; it goes to the runtime by standard input."""
 
@@ -152,5 +160,6 @@ class ManagerSettings:
     security: Mapping[str, Secret] = field(hash=False)  # hash_salt, secret_key, encryption_key
     web: WebServer
     rest: RestService
+    worker: WorkerService
     bootstrap: Bootstrap
     has_file_sync: bool

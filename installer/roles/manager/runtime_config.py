@@ -43,6 +43,10 @@ def runtime_config(manager: ManagerSettings) -> bytes:
             "failed_logins_before_account_lock": manager.rest.failed_logins_before_account_lock,
             "account_lock_period": manager.rest.account_lock_period,
         },
+        "worker": {
+            "workflows": manager.worker.concurrency,
+            "operations": manager.worker.concurrency,
+        },
         "file_sync": {"enabled": manager.has_file_sync, "home": SYNC_HOME},
         "paths": {"resources": RESOURCES},
     }

@@ -18,6 +18,7 @@ from installer.roles.manager.model import (
     RestService,
     Site,
     WebServer,
+    WorkerService,
 )
 from installer.secrets import Secret
 
@@ -44,6 +45,7 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         security={key: Secret(config["flask_security"][key]) for key in security},
         web=_web(inputs, internal),
         rest=_rest(config["restservice"], facts),
+        worker=_worker(config["mgmtworker"]),
         bootstrap=_bootstrap(config),
         has_file_sync=manager["cluster_filesystem_replication"],
     )
@@ -174,6 +176,10 @@ def _rest(section: Document, facts: NodeFacts) -> RestService:
         account_lock_period=section["account_lock_period"],
         environment=section["extra_env"],
     )
+
+
+def _worker(section: Document) -> WorkerService:
+    return WorkerService(concurrency=section["max_workers"], environment=section["extra_env"])
 
 
 def _bootstrap(config: Document) -> Bootstrap:

@@ -163,7 +163,8 @@ def _replication(manager: ManagerSettings, trust: tuple[str, ...]) -> NodeState:
 
 def _unit_file(name: str, manager: ManagerSettings) -> ManagedFile:
     values = {"user": USER, "home": HOME, "resources": RESOURCES}
-    content = render(f"manager/{name}.j2", environment=manager.rest.environment, **values)
+    environment = (manager.worker if name == WORKER else manager.rest).environment
+    content = render(f"manager/{name}.j2", environment=environment, **values)
     return ManagedFile(path=_unit_path(name), content=content, before_packages=True)
 
 

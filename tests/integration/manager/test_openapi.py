@@ -37,6 +37,7 @@ DECIDED_INSIDE = {
     ("PUT", "/blueprints/{blueprint_id}/validate"),
     ("PUT", "/cluster-status/{node_type}/{node_id}"),
     ("PUT", "/deployments/{deployment_id}"),
+    ("POST", "/operations"),
     ("PATCH", "/operations/{operation_id}"),
     ("GET", "/ok"),
     ("GET", "/permissions"),

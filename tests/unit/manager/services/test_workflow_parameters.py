@@ -135,6 +135,8 @@ def test_entities_must_exist():
     assert merge(declared, {}, lookup=Lookup()) == {"p": []}
     with pytest.raises(IllegalExecutionParameters):
         merge(declared, {"p": ["vm", "db"]}, lookup=Lookup())
+    with pytest.raises(IllegalExecutionParameters, match="must be of type list of node_id"):
+        merge(declared, {"p": [["vm"]]}, lookup=Lookup())
 
 
 @given(st.sampled_from(TYPES), st.sampled_from([*TYPES, "node_id"]), JSON)

@@ -2,9 +2,11 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from installer.roles.manager.bootstrap import USER
 from installer.roles.manager.model import ManagerSettings
+from installer.roles.manager.runtime_config import CONFIG_PATH
 from installer.roles.manager.state import RECONCILER, REST, SYNC, WORKER, manager_stages
 from installer.roles.manager.web import NGINX
 from installer.state import NodeState, Stage, Step, Unit, UnitTarget
@@ -231,3 +233,15 @@ def test_a_task_that_takes_too_much_memory_ends_alone(manager):
     assert "OOMPolicy=continue" in lines
     assert "Type=notify" in lines
     assert "TimeoutStartSec=infinity" in lines  # it is ready when its brokers are
+
+
+def test_the_worker_has_its_own_limits_and_variables(manager):
+    settings = manager(mgmtworker={"max_workers": 7, "extra_env": {"HTTPS_PROXY": "http://p:3128"}})
+    files = {file.path: file for stage in manager_stages(settings) for file in stage.state.files}
+
+    document = yaml.safe_load(files[CONFIG_PATH].content)
+    worker, rest = (files[f"/etc/systemd/system/{name}"].content for name in (WORKER, REST))
+
+    assert document["worker"] == {"workflows": 7, "operations": 7}
+    assert b"HTTPS_PROXY" in worker
+    assert b"HTTPS_PROXY" not in rest

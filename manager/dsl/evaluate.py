@@ -23,7 +23,8 @@ from manager.dsl.errors import (
     FunctionsEvaluationFailed,
     OutputsEvaluationFailed,
 )
-from manager.dsl.evaluation_storage import EvaluationStorage, Facts
+from manager.dsl.evaluation_storage import EvaluationStorage
+from manager.dsl.facts import Facts
 from manager.errors import RequestError
 
 Document = dict[str, Any]

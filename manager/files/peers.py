@@ -5,13 +5,15 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from http import HTTPStatus
 from pathlib import Path
-
-import requests
-from requests.adapters import HTTPAdapter
+from typing import TYPE_CHECKING
 
 from manager.errors import Unavailable
+
+if TYPE_CHECKING:
+    import requests
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +45,16 @@ class PeerFiles:
         self._port = port
         self._lock = threading.Lock()
         self._silent_until: dict[str, float] = {}
-        self._http = requests.Session()
-        self._http.trust_env = False  # a proxy of the environment does not lead to managers
-        self._http.mount("https://", HTTPAdapter(pool_maxsize=16))
+
+    @cached_property
+    def _http(self) -> "requests.Session":
+        import requests  # a tenth of a second: the service starts without it
+        from requests.adapters import HTTPAdapter
+
+        session = requests.Session()
+        session.trust_env = False  # a proxy of the environment does not lead to managers
+        session.mount("https://", HTTPAdapter(pool_maxsize=16))
+        return session
 
     def find(
         self,
@@ -62,7 +71,7 @@ class PeerFiles:
         for peer in peers:
             try:
                 with self._request("HEAD", peer, path, credentials) as reply:
-                    if reply.status_code == requests.codes.ok:
+                    if reply.status_code == HTTPStatus.OK:
                         return peer
             except PeerSilent as error:
                 silent = silent or (error if peer.hostname in unsettled else None)
@@ -70,7 +79,7 @@ class PeerFiles:
             raise Unavailable(f"/resources/{path} may be on a manager that is away: {silent}")
         return None
 
-    def open(self, path: str, peer: Peer, credentials: Mapping[str, str]) -> requests.Response:
+    def open(self, path: str, peer: Peer, credentials: Mapping[str, str]) -> "requests.Response":
         """Return a peer's answer to a GET of `path`, which may have a query, to be closed.
 
         Raises PeerSilent.
@@ -84,7 +93,9 @@ class PeerFiles:
 
     def _request(
         self, method: str, peer: Peer, path: str, credentials: Mapping[str, str]
-    ) -> requests.Response:
+    ) -> "requests.Response":
+        import requests
+
         self._check(peer)
         try:
             reply = self._http.request(
@@ -99,7 +110,7 @@ class PeerFiles:
         except requests.RequestException as error:
             self._rest(peer, error)
             raise PeerSilent(f"{peer.hostname} does not answer") from error
-        if reply.status_code >= requests.codes.internal_server_error:
+        if reply.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             reply.close()
             raise PeerSilent(f"{peer.hostname} answers {reply.status_code}")
         return reply
@@ -124,8 +135,10 @@ def forwarded(credentials: Mapping[str, str]) -> dict[str, str]:
     return {name: credentials[name] for name in _FORWARDED if name in credentials}
 
 
-def chunks(reply: requests.Response) -> Iterator[bytes]:
+def chunks(reply: "requests.Response") -> Iterator[bytes]:
     """Yield a reply's content as it comes; raises Unavailable when it breaks off."""
+    import requests
+
     try:
         yield from reply.iter_content(_CHUNK)
     except requests.RequestException as error:

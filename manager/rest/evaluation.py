@@ -1,17 +1,23 @@
 """Evaluators of the request: each deployment's facts are read once for all items of a reply."""
 
+from typing import TYPE_CHECKING
+
 from flask import g
 
-from manager.dsl.evaluate import Evaluator
 from manager.errors import BadParameters
 from manager.rest.context import caller, services, session
 from manager.rest.envelope import Body
 from manager.services.deployment_facts import DeploymentFacts, Reading
 from manager.services.encryption import Sealer
 
+if TYPE_CHECKING:
+    from manager.dsl.evaluate import Evaluator
 
-def evaluator_of(deployment_id: str) -> Evaluator:
+
+def evaluator_of(deployment_id: str) -> "Evaluator":
     """Return the evaluator of a deployment that the caller may read; raises NotFound."""
+    from manager.dsl.evaluate import Evaluator  # dsl_parser: not before somebody needs it
+
     evaluators: dict[str, Evaluator] = g.setdefault("evaluators", {})
     if deployment_id not in evaluators:
         sealer = Sealer.of(services().settings.security)

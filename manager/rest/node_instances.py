@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response, jsonify
 
-from manager.dsl.evaluate import has_functions
 from manager.rest.arguments import flag_argument
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
@@ -49,6 +48,8 @@ def get_one(instance_id: str) -> Body:
     """Answer a node instance; `_evaluate_functions` evaluates its runtime properties."""
     if not flag_argument("_evaluate_functions"):
         return one_of(INSTANCES, instance_id)
+    from manager.dsl.evaluate import has_functions  # it brings dsl_parser
+
     instance = one_of(EVALUATED_INSTANCES, instance_id)
     if has_functions(instance.get("runtime_properties")):
         evaluator_of(owner_of(instance)).instance(instance)

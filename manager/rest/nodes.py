@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response, jsonify, request
 
-from manager.dsl.evaluate import has_functions
 from manager.rest.arguments import flag_argument
 from manager.rest.auth import authorize
 from manager.rest.context import caller, session
@@ -59,6 +58,8 @@ def delete(deployment_id: str, node_id: str) -> tuple[str, int]:
 
 
 def _evaluate(node: Body) -> None:
+    from manager.dsl.evaluate import has_functions  # it brings dsl_parser
+
     instance_id = request.args.get("_instance_context")
     node["name"] = node.get("id")
     if instance_id:

@@ -36,6 +36,7 @@ from manager.storage.models import (
     UserGroup,
     UserTenant,
 )
+from manager.storage.prepared import Prepared
 
 _USE_NOTED_EVERY_S = 60  # logins and uses of tokens are written at most so often
 
@@ -77,8 +78,8 @@ _USER: Any = (
     .outerjoin(Tenant, Tenant.name == bindparam("tenant"))
     .outerjoin(UserTenant, _ROLE)
 )
-_USER_OF_NAME = _USER.where(User.username == bindparam("username"))
-_USER_OF_TOKEN = (
+_USER_OF_NAME = Prepared(_USER.where(User.username == bindparam("username")))
+_USER_OF_TOKEN = Prepared(
     _USER.add_columns(Token.secret_hash)
     .join(Token, Token.user_id == User.id)
     .where(
@@ -86,7 +87,7 @@ _USER_OF_TOKEN = (
         or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
     )
 )
-_USER_OF_EXECUTION: Any = (
+_USER_OF_EXECUTION = Prepared(
     select(*_COLUMNS, Execution.key.label("execution_key"))
     .select_from(Execution)
     .join(User, User.id == Execution.creator_id)
@@ -189,7 +190,7 @@ class Authenticator:
 
     def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
         values = {"username": credentials.username, "tenant": credentials.tenant}
-        user = session.execute(_USER_OF_NAME, values).one_or_none()
+        user = _USER_OF_NAME.execute(session, **values).one_or_none()
         right = self._passwords.is_right(credentials.password, user.password_hash if user else None)
         if user is None or not right or not user.active or is_locked(session, user):
             if user is not None and not right:
@@ -207,7 +208,7 @@ class Authenticator:
         if value is None:
             raise Unauthorized("User unauthorized: Invalid authentication token")
         values = {"token_id": value.id, "tenant": credentials.tenant}
-        user = session.execute(_USER_OF_TOKEN, values).one_or_none()
+        user = _USER_OF_TOKEN.execute(session, **values).one_or_none()
         if user is None or not value.is_of(user.secret_hash) or not user.active:
             raise Unauthorized("User unauthorized: Invalid authentication token")
         if self._must_note(f"token {value.id}"):
@@ -253,7 +254,7 @@ class Authenticator:
 
 def _execution_owner(session: Session, credentials: Credentials) -> Row[Any]:
     values = {"token_hash": execution_token_hash(credentials.token)}
-    user: Row[Any] | None = session.execute(_USER_OF_EXECUTION, values).one_or_none()
+    user: Row[Any] | None = _USER_OF_EXECUTION.execute(session, **values).one_or_none()
     if user is None or not user.active:
         raise Unauthorized("User unauthorized: Invalid authentication token")
     if credentials.tenant not in (None, user.tenant):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from manager.dsl.evaluation_storage import Document, Facts
+from manager.dsl.facts import Document, Facts
 from manager.errors import NotFound
 from manager.services.authentication import Caller
 from manager.services.encryption import Sealer

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Session, aliased
 from manager.errors import Conflict, NotFound
 from manager.services.labels import KIND, PARENT
 from manager.storage.models import Deployment, DeploymentLabel, Execution
+from manager.storage.prepared import Prepared
 
 _GOOD, _IN_PROGRESS = DeploymentState.GOOD, DeploymentState.IN_PROGRESS
 _ATTENTION = DeploymentState.REQUIRE_ATTENTION
@@ -64,8 +66,8 @@ def check_parents(session: Session, deployment: Deployment, parents: Collection[
 
 def parent_keys(session: Session, deployment_key: int) -> list[int]:
     """Return the keys of a deployment's parents."""
-    edges = _edges().subquery()
-    return list(session.scalars(select(edges.c.parent).where(edges.c.child == deployment_key)))
+    session.flush()  # a label may be new
+    return list(_PARENTS.execute(session, child=deployment_key).scalars())
 
 
 def recalculate(session: Session, keys: Collection[int]) -> None:
@@ -179,3 +181,11 @@ def _walk(keys: Collection[int], *, towards: str, via: str) -> CTE:
     walk = start.cte("walk", recursive=True)
     step = select(edges.c[towards]).join(walk, edges.c[via] == walk.c.key)
     return walk.union(step)  # UNION, not UNION ALL: it ends even on a cycle
+
+
+def _parents() -> Select[int]:
+    edges = _edges().subquery()
+    return select(edges.c.parent).where(edges.c.child == bindparam("child"))
+
+
+_PARENTS = Prepared(_parents())  # each report of an execution asks it

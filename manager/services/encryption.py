@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from manager.errors import ManagerError
 from manager.settings import SecuritySettings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 
 class Sealer:
@@ -17,6 +19,8 @@ class Sealer:
     """
 
     def __init__(self, encryption_key: str, old_keys: tuple[str, ...] = ()) -> None:
+        from cryptography.fernet import MultiFernet  # OpenSSL: a tenth of a second to load
+
         self._current = _fernet(encryption_key)
         self._accepted = MultiFernet([self._current, *map(_fernet, old_keys)])
 
@@ -31,6 +35,8 @@ class Sealer:
 
     def open(self, sealed: str) -> str:
         """Return what was sealed; raises ManagerError when another key did it."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._accepted.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
@@ -40,6 +46,8 @@ class Sealer:
 
     def is_current(self, sealed: str) -> bool:
         """Tell whether the current key opens it."""
+        from cryptography.fernet import InvalidToken
+
         try:
             self._current.decrypt(sealed.encode())
         except InvalidToken:
@@ -47,6 +55,8 @@ class Sealer:
         return True
 
 
-def _fernet(encryption_key: str) -> Fernet:
+def _fernet(encryption_key: str) -> "Fernet":
+    from cryptography.fernet import Fernet
+
     digest = hashlib.sha256(encryption_key.encode()).digest()
     return Fernet(base64.urlsafe_b64encode(digest))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from manager.errors import BadParameters
 from manager.services.plain_json import without_nul
 from manager.storage.models import EVENT, LOG, Event, Execution
+from manager.storage.prepared import Prepared
 
 _COLUMNS = """timestamp timestamptz, message text, message_code text, event_type text, level text,
     logger text, operation text, node_id text, source_id text, target_id text, error_causes jsonb,
@@ -21,19 +22,21 @@ _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
 # One statement takes any number of events. The commit does not wait for the disk and the standbys:
 # events are many and a log, and no state that the engine relies on becomes durable before them, for
 # a later commit that does wait also writes what came before it.
-_INSERT = text(
-    f"""
-    INSERT INTO events (tenant_id, creator_id, visibility, execution_key, manager_name, agent_name,
-        {_NAMES})
-    SELECT x.tenant_id, x.creator_id, x.visibility, x.key, :manager_name, :agent_name,
-        {", ".join(f"e.{name}" for name in _NAMES.split(", "))}
-    FROM executions AS x,
-        (SELECT set_config('synchronous_commit', 'off', true)) AS _,
-        ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS ({_COLUMNS}))
-            WITH ORDINALITY AS e ({_NAMES}, position)
-    WHERE x.id = :execution_id AND x.tenant_id = :tenant_id
-    ORDER BY e.position
-    """  # noqa: S608 - the columns are constants
+_INSERT = Prepared(
+    text(
+        f"""
+        INSERT INTO events (tenant_id, creator_id, visibility, execution_key, manager_name,
+            agent_name, {_NAMES})
+        SELECT x.tenant_id, x.creator_id, x.visibility, x.key, :manager_name, :agent_name,
+            {", ".join(f"e.{name}" for name in _NAMES.split(", "))}
+        FROM executions AS x,
+            (SELECT set_config('synchronous_commit', 'off', true)) AS _,
+            ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS ({_COLUMNS}))
+                WITH ORDINALITY AS e ({_NAMES}, position)
+        WHERE x.id = :execution_id AND x.tenant_id = :tenant_id
+        ORDER BY e.position
+        """  # noqa: S608 - the columns are constants
+    )
 )
 
 
@@ -53,17 +56,15 @@ def store_events(
     sender: Sender,
 ) -> int:
     """Store rows made by `event_rows`; return how many: none if the execution is unknown."""
-    found = session.execute(
-        _INSERT,
-        {
-            "events": orjson.dumps(list(rows)).decode(),
-            "execution_id": execution_id,
-            "tenant_id": tenant_id,
-            "manager_name": sender.manager_name,
-            "agent_name": sender.agent_name,
-        },
+    found = _INSERT.execute(
+        session,
+        events=orjson.dumps(list(rows)).decode(),
+        execution_id=execution_id,
+        tenant_id=tenant_id,
+        manager_name=sender.manager_name,
+        agent_name=sender.agent_name,
     )
-    return int(found.rowcount)  # type: ignore[attr-defined]
+    return int(found.rowcount)
 
 
 def event_rows(events: object, logs: object) -> Iterator[dict[str, Any]]:

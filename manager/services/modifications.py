@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from manager.dsl.modification import changed_instances
 from manager.services.authentication import Caller
 from manager.services.deployment_errors import ModificationAlreadyEnded, ModificationInProgress
 from manager.services.modification_changes import (
@@ -36,6 +35,8 @@ def start_modification(
 
     Those to be removed stay until it is finished. Raises ModificationInProgress while another runs.
     """
+    from manager.dsl.modification import changed_instances  # it brings networkx
+
     deployment = find_to_change(session, caller, Deployment, deployment_id)
     _check_none_started(session, deployment)
     nodes = {node.id: node for node in _nodes(session, deployment)}

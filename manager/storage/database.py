@@ -24,7 +24,6 @@ from manager.settings import DatabaseSettings
 
 _READ_ONLY = "25006"  # read_only_sql_transaction: the server has become a standby
 _CONNECT_TIMEOUT_S = 3  # for each host; libpq's smallest is 2
-_KEPT = 4  # connections that stay open in a process
 _OUTBOX = "outbox"  # the key of a session's `info`
 _USED_AT = "used at"  # the key of a connection's `info`
 _FRESH_S = 1.0  # a connection used so lately is taken to be alive
@@ -106,7 +105,6 @@ def libpq_parameters(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
-    kept = min(connections, _KEPT)
     url = URL.create(
         "postgresql+psycopg",
         username=settings.username,
@@ -116,8 +114,11 @@ def _create_engine(settings: DatabaseSettings, connections: int) -> Engine:
     engine = create_engine(
         url,
         connect_args=libpq_parameters(settings),
-        pool_size=kept,
-        max_overflow=connections - kept,
+        # Each stays open: a login costs the server ten queries' time, and whatever exceeded the
+        # pool's size under load would log in for every request.
+        pool_size=connections,
+        max_overflow=0,
+        pool_use_lifo=True,  # those used last are fresh, and their prepared statements are there
         pool_timeout=10,
         pool_recycle=1800,
         json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),

@@ -75,6 +75,11 @@ class Story:
     seen: dict[str, Any] = field(default_factory=dict)
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to the jobs that it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def installing(cluster: Cluster, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Run `cluster install` as a process of ours: `sandbox exec` becomes it."""
@@ -85,6 +90,7 @@ def installing(cluster: Cluster, *words: str) -> Iterator[subprocess.Popen[str]]
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        preexec_fn=heed_ctrl_c,
     )
     try:
         yield process

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from manager.storage.models import Blueprint, BlueprintLabel, Execution, User
 from manager.storage.raw_json import passing_json
 from manager.storage.view import Item, View, common_fields
+from manager.storage.views.executions import OWN_FIELDS
 
 Keys = Sequence[int]
 
@@ -41,20 +42,7 @@ _EXECUTION_FIELDS = {
     "created_at": Execution.created_at,
     "visibility": Execution.visibility,
     "id": Execution.id,
-    "ended_at": Execution.ended_at,
-    "error": Execution.error,
-    "is_system_workflow": Execution.is_system_workflow,
-    "parameters_p": null(),
-    "parameters": Execution.parameters,
-    "status": Execution.status,
-    "workflow_id": Execution.workflow_id,
-    "started_at": Execution.started_at,
-    "scheduled_for": Execution.scheduled_for,
-    "is_dry_run": Execution.is_dry_run,
-    "resume": Execution.resume,
-    "total_operations": Execution.total_operations,
-    "finished_operations": Execution.finished_operations,
-    "allow_custom_parameters": Execution.allow_custom_parameters,
+    **OWN_FIELDS,
     "blueprint_id": null(),  # of the deployment, and an upload has none
     "execution_group_id": literal("[]"),
     "deployment_display_name": null(),

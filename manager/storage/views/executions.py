@@ -5,6 +5,24 @@ from sqlalchemy import Text, case, null
 from manager.storage.models import Blueprint, Deployment, Execution, Operation, TasksGraph
 from manager.storage.view import View, common_fields
 
+# Those that an execution has by itself, wherever it is shown.
+OWN_FIELDS = {
+    "ended_at": Execution.ended_at,
+    "error": Execution.error,
+    "is_system_workflow": Execution.is_system_workflow,
+    "parameters_p": null(),
+    "parameters": Execution.parameters,
+    "status": Execution.status,
+    "workflow_id": Execution.workflow_id,
+    "started_at": Execution.started_at,
+    "scheduled_for": Execution.scheduled_for,
+    "is_dry_run": Execution.is_dry_run,
+    "resume": Execution.resume,
+    "total_operations": Execution.total_operations,
+    "finished_operations": Execution.finished_operations,
+    "allow_custom_parameters": Execution.allow_custom_parameters,
+}
+
 _common = common_fields(Execution)
 
 EXECUTIONS = View(
@@ -14,20 +32,7 @@ EXECUTIONS = View(
         "created_at": _common.pop("created_at"),
         "visibility": _common.pop("visibility"),
         "id": _common.pop("id"),
-        "ended_at": Execution.ended_at,
-        "error": Execution.error,
-        "is_system_workflow": Execution.is_system_workflow,
-        "parameters_p": null(),
-        "parameters": Execution.parameters,
-        "status": Execution.status,
-        "workflow_id": Execution.workflow_id,
-        "started_at": Execution.started_at,
-        "scheduled_for": Execution.scheduled_for,
-        "is_dry_run": Execution.is_dry_run,
-        "resume": Execution.resume,
-        "total_operations": Execution.total_operations,
-        "finished_operations": Execution.finished_operations,
-        "allow_custom_parameters": Execution.allow_custom_parameters,
+        **OWN_FIELDS,
         "blueprint_id": Blueprint.id,
         "deployment_display_name": Deployment.display_name,
         "deployment_id": Deployment.id,

@@ -10,24 +10,38 @@ InstallerError (1)
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """What a problem means for the work: an error forbids it, a warning only tells."""
+
+    ERROR = "error"
+    WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong: where it is, what it is, and what to do about it."""
+    """One thing that is wrong: where it is, what it is, and what to do about it.
+
+    `code` names the entry of the catalogue that `cfy_manager explain` prints, where there is one.
+    """
 
     where: str  # a key path such as nodes[1].address, or a node, unit or file
     what: str
     remedy: str
     file: str | None = None
     line: int | None = None
+    code: str = ""
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
         place = self.where
         if self.file is not None:
             position = self.file if self.line is None else f"{self.file}:{self.line}"
             place = f"{position}: {self.where}"
-        return f"{place}: {self.what}\n    → {self.remedy}"
+        code = f" [{self.code}]" if self.code else ""
+        return f"{place}: {self.what}{code}\n    → {self.remedy}"
 
 
 class InstallerError(Exception):

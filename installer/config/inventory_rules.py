@@ -213,8 +213,8 @@ def external_certificate_findings(document: Document) -> Iterator[Finding]:
 
 def setting_password_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding for each password among the settings that others know or can guess."""
-    for path, what, remedy in password_findings(document["settings"]):
-        yield Finding(("settings", *path), what, remedy)
+    for finding in password_findings(document["settings"]):
+        yield finding._replace(path=("settings", *finding.path))
 
 
 def _addresses(node: Document) -> Iterator[tuple[KeyPath, str]]:

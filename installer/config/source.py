@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from installer.config.model import Document
-from installer.errors import Problem
+from installer.errors import Problem, Severity
 
 KeyPath = tuple[str | int, ...]
 
@@ -16,6 +16,8 @@ class Finding(NamedTuple):
     path: KeyPath
     what: str
     remedy: str
+    code: str = ""
+    severity: Severity = Severity.ERROR
 
 
 Rule = Callable[[Document], Iterator[Finding]]
@@ -54,6 +56,8 @@ class Loaded:
             remedy=finding.remedy,
             file=position.file if position else None,
             line=position.line if position else None,
+            code=finding.code,
+            severity=finding.severity,
         )
 
 

@@ -34,5 +34,5 @@ def _node_findings(inventory: Inventory) -> Iterator[Finding]:
             *(finding for rule in CONFIG_RULES for finding in rule(inputs.config)),
             *certificate_findings(inputs.config, inputs.read),  # those that the settings bring
         ]
-        for path, what, remedy in findings:
-            yield Finding(("settings", *path), what, remedy)
+        for finding in findings:
+            yield finding._replace(path=("settings", *finding.path))

@@ -37,6 +37,12 @@ CONFIG: dict[str, Any] = {
         "ca_path": "ca.crt",
         "cluster_members": {"mq-1": {"networks": {"default": "10.0.0.21", "other": "10.1.0.21"}}},
     },
+    "mgmtworker": {
+        "log_level": "DEBUG",
+        "workflows": {"task_retries": -1, "task_retry_interval": 3},
+    },
+    "agent": {"max_workers": 7},
+    "restservice": {"default_page_size": 50, "log": {"level": "WARNING"}},
     "flask_security": {
         "hash_salt": "salt" * 8,
         "secret_key": "key0" * 8,
@@ -88,3 +94,10 @@ def test_services_and_secrets_arrive(settings):
     assert settings.rest.workers == 4
     assert settings.security.encryption_key == "c" * 64
     assert settings.file_sync.enabled
+
+
+def test_what_the_operator_says_of_workflows_agents_and_logs_arrives(settings):
+    assert (settings.worker.task_retries, settings.worker.task_retry_interval) == (-1, 3)
+    assert (settings.worker.log_level, settings.rest.log_level) == ("DEBUG", "WARNING")
+    assert settings.agent.max_workers == 7
+    assert settings.rest.default_page_size == 50

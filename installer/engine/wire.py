@@ -19,6 +19,7 @@ from installer.errors import Problem
 
 MARK = "cfy_manager:"
 EXIT = "cfy_manager-exit:"
+BEGAN = "cfy_manager-began"
 
 _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
@@ -47,7 +48,7 @@ def command(*, sudo: bool) -> str:
 def agent_text() -> str:
     """Return the first line for an agent's stdin: itself."""
     source = (_SOURCES / "agent.py").read_text()
-    text = f"{source}\nserve({_PACKAGE!r}, {MARK!r}, {EXIT!r})\n"
+    text = f"{source}\nserve({_PACKAGE!r}, {MARK!r}, {EXIT!r}, {BEGAN!r})\n"
     return _line(text)
 
 

@@ -24,6 +24,7 @@ BEGAN = "cfy_manager-began"
 _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
 _START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
+_FACTS = ("facts_system", "facts_disk", "facts_network", "facts_software", "facts_sources")
 _NEEDS = {  # program: the modules it is made of, in order of import
     "script": ("base", "script"),
     "observe": ("base", "script", "observe"),
@@ -35,6 +36,8 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "removal": ("base", "script", "files", "dpkg", "record", "removal"),
     "gate": ("base", "script", "gate"),
     "step": ("base", "script", "step"),
+    "facts": ("base", "script", "observe", *_FACTS, "facts"),
+    "clock": ("clock",),
 }
 
 

@@ -35,7 +35,7 @@ def observation(request: dict[str, Any]) -> dict[str, Any]:
         "pending": _pending(),
         "leftovers": _leftovers(),
         "guards": _guards(request["guards"]),
-        "facts": _facts(),
+        "facts": node_facts(),
     }
 
 
@@ -179,7 +179,8 @@ def _guards(guards: list[tuple[str, str, dict[str, str], int]]) -> dict[str, tup
     return found
 
 
-def _facts() -> dict[str, Any]:
+def node_facts() -> dict[str, Any]:
+    """Return what `installer.engine.observation.NodeFacts` holds."""
     system = os.uname()
     release = _assignments("/etc/os-release")
     memory = _memory_bytes()

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import click
 
 from installer.actions.install import Installed, install_cluster
 from installer.actions.plan import plan_cluster
+from installer.actions.preflight import preflight_cluster
 from installer.actions.rollout import RunOptions
+from installer.cli.preflight import WAIVE, reports, tell_examination
 from installer.report import print_plan, print_text, print_timing, report_for
 
 _INVENTORY = click.option(
@@ -50,6 +53,24 @@ def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: b
     else:
         print_timing(installed.results)
         print_text(_summary(installed))
+
+
+@cluster.command()
+@_INVENTORY
+@WAIVE
+@_JSON
+@reports
+def preflight(
+    path: Path, waived: tuple[str, ...], junit: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
+    """Examine every node before anything is changed on one; exit 4 when something forbids it.
+
+    Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
+    """
+    began = time.monotonic()
+    found = preflight_cluster(path, waived).examination
+    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
+    found.demand()
 
 
 @cluster.command()

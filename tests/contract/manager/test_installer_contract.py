@@ -34,6 +34,9 @@ CONFIG: dict[str, Any] = {
     },
     "rabbitmq": {
         "password": "mq-pass-1",
+        "is_external": True,
+        "port": 5673,
+        "vhost": "hosted",
         "ca_path": "ca.crt",
         "cluster_members": {"mq-1": {"networks": {"default": "10.0.0.21", "other": "10.1.0.21"}}},
     },
@@ -88,3 +91,9 @@ def test_services_and_secrets_arrive(settings):
     assert settings.rest.workers == 4
     assert settings.security.encryption_key == "c" * 64
     assert settings.file_sync.enabled
+
+
+def test_external_brokers_have_their_port_and_virtual_host(settings):
+    rabbitmq = settings.rabbitmq
+
+    assert (rabbitmq.port, rabbitmq.vhost, rabbitmq.is_external) == (5673, "hosted", True)

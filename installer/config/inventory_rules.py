@@ -19,7 +19,7 @@ from installer.config.waivers import waiver_findings
 _MOST_DATABASES, _MOST_BALANCERS = 7, 2
 
 # keys of config.yaml that an inventory says otherwise
-_DERIVED: tuple[tuple[KeyPath, str], ...] = (
+DERIVED_KEYS: tuple[tuple[KeyPath, str], ...] = (
     (("manager", "private_ip"), "write the node's `address`"),
     (("manager", "public_ip"), "write the node's `public_address`"),
     (("manager", "hostname"), "write the node's `name`"),
@@ -196,7 +196,7 @@ def virtual_ip_findings(document: Document) -> Iterator[Finding]:
 def setting_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding for each setting that the inventory says in another place."""
     settings = document["settings"]
-    for path, instead in _DERIVED:
+    for path, instead in DERIVED_KEYS:
         if value_at(settings, path) is not None:
             what = "an inventory says this in another place"
             remedy = f"remove it: {instead}"

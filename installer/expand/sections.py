@@ -200,7 +200,8 @@ def _broker_members(cluster: Cluster) -> Sections:
 
 
 def _database_client(cluster: Cluster) -> Sections:
-    client: Sections = {"cloudify_password": cluster.secret("cloudify_password")}
+    names = [name for name in ("cloudify_password", "server_password") if name in cluster.secrets]
+    client: Sections = {name: cluster.secret(name) for name in names}
     databases = cluster.nodes(Role.DATABASE)
     if not databases:  # the settings describe an external one
         return {"postgresql_client": client}

@@ -34,6 +34,9 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "removal": ("base", "script", "files", "dpkg", "record", "removal"),
     "gate": ("base", "script", "gate"),
     "step": ("base", "script", "step"),
+    "listen": ("base", "tls", "listen"),
+    "listen-end": ("base", "tls", "listen", "listen_end"),
+    "connect": ("base", "tls", "connect"),
 }
 
 

@@ -42,7 +42,7 @@ class Folder:
     device: int = 1
     mount_point: str = "/"
     kind: str = "ext4"
-    options: tuple[str, ...] = ("rw",)
+    options: tuple[str, ...] = ()  # ro, noexec
     free_bytes: int = 0
     total_bytes: int = 0
     free_inodes: int | None = None  # None: as many as wanted

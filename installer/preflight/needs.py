@@ -21,6 +21,14 @@ ROLE_FOLDERS: Mapping[Role, tuple[str, ...]] = {
     Role.LOADBALANCER: (),
 }
 
+# room that each of them needs for the first weeks
+SPACE: Mapping[str, int] = {
+    DATABASE_DATA: 2 * GIB,
+    ETCD_DATA: 1 * GIB,
+    "/var/lib/rabbitmq": 1 * GIB,
+    "/opt/manager": 1 * GIB,
+}
+
 # the first file that an installation of ours writes for each role
 MARKS: Mapping[Role, str] = {
     Role.DATABASE: "/etc/systemd/system/etcd.service",

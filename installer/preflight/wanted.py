@@ -62,6 +62,11 @@ class Wanted:
         """Tell whether the node has a role."""
         return role in self.roles
 
+    def packages(self, release: str) -> tuple[str, ...]:
+        """Return the packages that its roles need of a release's sources."""
+        wanted = RELEASES[release].roles if release in RELEASES else {}
+        return tuple(dict.fromkeys(name for role in self.roles for name in wanted.get(role, ())))
+
 
 def wanted_nodes(
     inventory: Inventory,
@@ -134,7 +139,9 @@ def facts_request(wanted: Wanted) -> dict[str, Any]:
         "identities": (ETCD_DATA, DATABASE_DATA),
         "flushed": [ETCD_DATA, DATABASE_DATA] if wanted.has(Role.DATABASE) else [],
         "virtual_ip": wanted.virtual_ip if is_ip(wanted.virtual_ip) else "",
-        "wanted_packages": {} if _has_packages(wanted) else _packages(roles),
+        "wanted_packages": {}
+        if _has_packages(wanted)
+        else {release: list(wanted.packages(release)) for release in RELEASES},
     }
 
 
@@ -150,11 +157,3 @@ def _names(wanted: Wanted) -> list[str]:
 
 def _has_packages(wanted: Wanted) -> bool:
     return wanted.bundle is not None and wanted.bundle.has_packages
-
-
-def _packages(roles: Iterable[Role]) -> dict[str, list[str]]:
-    """Return by release the packages that a node gets from its own sources."""
-    return {
-        codename: _of_roles(roles, lambda role: release.roles[role])  # noqa: B023 - called at once
-        for codename, release in RELEASES.items()
-    }

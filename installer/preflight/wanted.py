@@ -9,7 +9,7 @@ from installer.bundle.model import Bundle
 from installer.config.formats import is_ip
 from installer.config.model import Document
 from installer.inventory import Inventory, Node, Role
-from installer.links import Listener, listeners
+from installer.links import Link, Listener, links, listeners
 from installer.preflight.needs import (
     COMMON_FOLDERS,
     DATABASE_DATA,
@@ -52,6 +52,7 @@ class Wanted:
     networks: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Listener, ...] = ()
     peers: Mapping[str, str] = field(default_factory=dict)  # the other nodes' addresses by name
+    callers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # port: addresses
     virtual_ip: str = ""  # of load balancers
     limits: Limits = field(default_factory=Limits)
     bundle: Source | None = None
@@ -75,7 +76,7 @@ def wanted_nodes(
     machine_ids: Mapping[str, str],
 ) -> dict[str, Wanted]:
     """Return what each node of an inventory must become; `configs` are their config.yaml."""
-    held = listeners(inventory)
+    held, needed = listeners(inventory), links(inventory)
     return {
         node.name: Wanted(
             name=node.name,
@@ -84,6 +85,7 @@ def wanted_nodes(
             networks=node.networks,
             ports=tuple(port for port in held if port.node == node.name and port.port),
             peers={peer.name: peer.address for peer in inventory.nodes if peer != node},
+            callers=_callers(inventory, needed, node),
             virtual_ip=_virtual_ip(inventory, node),
             limits=_limits(configs[node.name]["validations"]),
             bundle=_source(bundle, node.roles) if bundle else None,
@@ -92,6 +94,17 @@ def wanted_nodes(
         )
         for node in inventory.nodes
     }
+
+
+def _callers(
+    inventory: Inventory, needed: Iterable[Link], node: Node
+) -> dict[int, tuple[str, ...]]:
+    """Return by port the addresses of the other nodes that connect to this one."""
+    found: dict[int, list[str]] = {}
+    for link in needed:
+        if link.target == node.name and link.is_between_nodes and link.port:
+            found.setdefault(link.port, []).append(inventory.node(link.source).address)
+    return {port: tuple(dict.fromkeys(addresses)) for port, addresses in found.items()}
 
 
 def _virtual_ip(inventory: Inventory, node: Node) -> str:

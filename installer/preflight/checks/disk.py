@@ -90,7 +90,7 @@ def _noexec_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 
 def _tmp_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
-    tmp = subject.facts.folders["/tmp"]  # noqa: S108 - what was seen of it
+    tmp = subject.facts.folders["/tmp"]
     if tmp.mode & 0o1777 != 0o1777:
         yield Finding(
             f"/tmp has mode {tmp.mode:04o}: services cannot write there, or delete each other's",

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from statistics import median
 
 from installer.config.formats import is_ip
@@ -10,6 +10,7 @@ from installer.inventory import Role
 from installer.links import Listener as Port
 from installer.preflight.check import Check, Cluster, Finding, Subject, warning
 from installer.preflight.facts import Interface, Listener
+from installer.preflight.firewall import drops, tables_of
 from installer.preflight.needs import HELPERS, MARKS, UNITS
 
 # TiUP refuses 500 ms. Patroni and etcd measure with monotonic clocks; logs, certificates, tokens
@@ -72,8 +73,8 @@ def _mtu_findings(subject: Subject, cluster: Cluster) -> Iterator[Finding]:
         return
     name, own = found
     others = [other[1].mtu for s in cluster.values() if (other := _interface(s)) is not None]
-    usual, count = Counter(others).most_common(1)[0]
-    if own.mtu != usual and count > 1:
+    usual = Counter(others).most_common(1)[0][0]
+    if own.mtu != usual:
         yield Finding(
             f"{name} has an MTU of {own.mtu}, the other nodes' interfaces have {usual}",
             f"ip link set {name} mtu {usual}, and the same in the network's configuration",
@@ -122,6 +123,35 @@ def _port_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
                 break
 
 
+def _firewall_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
+    firewall = subject.facts.firewall
+    tables = tables_of(firewall.rules)
+    shut = {
+        port: [address for address in callers if is_ip(address) and drops(tables, port, address)]
+        for port, callers in subject.wanted.callers.items()
+    }
+    if closed := {port: addresses for port, addresses in shut.items() if addresses}:
+        ports = ", ".join(map(str, sorted(closed)))
+        callers = dict.fromkeys(address for addresses in closed.values() for address in addresses)
+        yield Finding(
+            f"the packet filter drops what {', '.join(callers)} send to port {ports}",
+            _opening(firewall.managers, next(iter(callers)), min(closed)),
+        )
+
+
+def _opening(managers: Collection[str], source: str, port: int) -> str:
+    """Return the command that lets one connection through, as its manager wants it."""
+    if "ufw" in managers:
+        return f"`ufw allow proto tcp from {source} to any port {port}`, and so for each"
+    if "firewalld" in managers:
+        return f"`firewall-cmd --permanent --zone=trusted --add-source={source}` and `--reload`"
+    family = "ip6" if ":" in source else "ip"
+    return (
+        f"`nft insert rule inet filter input {family} saddr {source} tcp dport {port} accept`,"
+        " and so for each in /etc/nftables.conf"
+    )
+
+
 def _own_units(subject: Subject) -> set[str]:
     """Return the units that may hold ports: those of roles that we installed here."""
     installed = [role for role in subject.wanted.roles if MARKS[role] in subject.facts.marks]
@@ -149,4 +179,5 @@ CHECKS = (
     Check("mtu-mixed", "all nodes have one MTU", _mtu_findings),
     Check("virtual-ip-taken", "nobody else has the virtual IP", _virtual_ip_findings),
     Check("port-taken", "the ports are free, or ours", _port_findings),
+    Check("firewall-drops", "the packet filter lets the nodes through", _firewall_findings),
 )

@@ -1,5 +1,6 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -81,7 +82,8 @@ def plan(path: Path, diff: bool, as_json: bool) -> None:
 
     Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
     """
-    print_plan(plan_cluster(path, with_content=diff), diff=diff, as_json=as_json)
+    differences = plan_cluster(path, functools.partial(click.echo, err=True), with_content=diff)
+    print_plan(differences, diff=diff, as_json=as_json)
 
 
 def _facts(installed: Installed) -> dict[str, Any]:

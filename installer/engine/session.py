@@ -84,16 +84,23 @@ class Session:
         """Make the node what the stage's data says. No command when it is, at most two."""
         change = stage_difference(stage, observation)
         done: tuple[str, ...] = ()
+        copies: list[tuple[str, str]] = []
         if needs_packages_first(change):
             done = tuple(f"install package {name}" for name in change.packages)
             seen = self._call("packages", packages_request(change), INSTALL_S)
+            copies += seen["copies"]
             observation = _looked_again(observation, read_observation([stage], seen))
             change = stage_difference(stage, observation)
         if not change.is_applied:
             request = state_request(change)
             program = "state" if request["units"] or request["users"] else "state-paths"
-            self._call(program, request, APPLY_S)
-        return applied_of(self.name, change, done)
+            copies += self._call(program, request, APPLY_S)
+        kept = tuple(f"keep what stood at {path} as {copy}" for path, copy in copies)
+        return applied_of(self.name, change, (*done, *kept))
+
+    def remember(self, note: Mapping[str, Mapping[str, str]]) -> None:
+        """Record on the node what a person decided: kind → name → state. One command."""
+        self._call("written", {"note": {k: dict(states) for k, states in note.items()}}, APPLY_S)
 
     def restart(self, unit: str) -> None:
         """Restart a unit; return once its old process is gone. One command."""
@@ -167,5 +174,6 @@ def _looked_again(observation: Observation, seen: Observation) -> Observation:
         packages={**observation.packages, **seen.packages},
         units={**observation.units, **seen.units},
         pending=seen.pending,
+        written=seen.written,
         leftovers=seen.leftovers,
     )

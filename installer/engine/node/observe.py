@@ -9,6 +9,7 @@ import stat
 import sys
 
 from installer.engine.node.base import ASIDE, MAN_INDEX, PENDING, POLICY, POLICY_MARK, Failure
+from installer.engine.node.written import written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -27,8 +28,12 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 
 def observation(request: dict[str, Any]) -> dict[str, Any]:
     """Return what `installer.engine.observation.read_observation` reads."""
+    record = written()
+    others = [path for path in record.get("file", ()) if path not in request["hashed"]]
     return {
         "paths": paths(request["paths"], request["hashed"], request["with_text"]),
+        "written": record,
+        "strays": paths(others, others) if request["with_strays"] else {},
         "users": users(request["users"]),
         "packages": _packages(request["packages"]),
         "units": _units(request["units"]),

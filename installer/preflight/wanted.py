@@ -148,7 +148,7 @@ def facts_request(wanted: Wanted) -> dict[str, Any]:
         "packages": [service.package for service in services],
         "processes": [name for service in services for name in service.processes],
         "units": _of_roles(roles, lambda role: UNITS[role]),
-        "data": data,
+        "data": [pattern for service in services for pattern in service.data],
         "identities": (ETCD_DATA, DATABASE_DATA),
         "flushed": [ETCD_DATA, DATABASE_DATA] if wanted.has(Role.DATABASE) else [],
         "virtual_ip": wanted.virtual_ip if is_ip(wanted.virtual_ip) else "",

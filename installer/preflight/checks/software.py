@@ -1,7 +1,9 @@
 """Checks of what is installed already: services and data of others, apt, package sources."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from posixpath import dirname
 
 from installer.inventory import Role
 from installer.preflight.check import Check, Cluster, Find, Finding, Subject, warning
@@ -14,8 +16,6 @@ _KEEP_OR_PURGE = "or use another host"
 
 def _foreign_findings(service: Service) -> Find:
     """Return a finder of a service that runs, or is installed, and not by us."""
-    import re
-
     pattern = re.compile(service.package)
 
     def find(subject: Subject, _: Cluster) -> Iterator[Finding]:
@@ -47,11 +47,12 @@ def _is_fresh(subject: Subject, service: Service) -> bool:
 
 def _stale_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
     for service in SERVICES:
-        for folder in service.data:
-            if _is_fresh(subject, service) and folder in subject.facts.filled:
+        for pattern in service.data:
+            path = subject.facts.filled.get(pattern)
+            if path and _is_fresh(subject, service):
                 yield Finding(
-                    f"{folder} holds data, and nothing of ours is installed",
-                    f"save what is worth it, then `rm -r {folder}`",
+                    f"{path} is left of another installation of {service.name}",
+                    f"save what is worth it, then `rm -r {dirname(path)}`",
                 )
 
 
@@ -96,19 +97,17 @@ def _token_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 
 def _lock_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
-    if subject.facts.is_installed:
-        return  # nothing is to be installed, or apt waits for its turn
     holders = {(lock.pid, lock.process) for lock in subject.facts.locks}
     for pid, process in sorted(holders):
-        yield Finding(
-            f"{process or 'a process'} (pid {pid}) holds the lock of apt",
+        yield warning(
+            f"{process or 'a process'} (pid {pid}) holds the lock of apt: a run waits for it",
             "wait for it to end; `systemctl stop unattended-upgrades apt-daily.timer"
             " apt-daily-upgrade.timer` keeps it away meanwhile",
         )
 
 
 def _halfway_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
-    if names := subject.facts.halfway:
+    if (names := subject.facts.halfway) and not subject.facts.is_installed:  # a run mends its own
         shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
         yield Finding(
             f"dpkg has not brought {shown} to the end",

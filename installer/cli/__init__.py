@@ -31,6 +31,11 @@ COMMANDS = {
         "Install the services of this node's config.yaml.",
     ),
     "node": ("installer.cli.node", "node", "Facts of this node."),
+    "preflight": (
+        "installer.cli.node",
+        "preflight",
+        "Examine this node before anything is changed on it.",
+    ),
     "remove": ("installer.cli.node", "remove", "Take this node's services away."),
     "sandbox": (
         "installer.cli.sandbox",

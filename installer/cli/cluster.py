@@ -40,13 +40,20 @@ def cluster() -> None:
 @_INVENTORY
 @_ONLY
 @_SKIP
+@WAIVE
 @_JSON
-def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
+def install(
+    path: Path, only: tuple[str, ...], skip: tuple[str, ...], waived: tuple[str, ...], as_json: bool
+) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
+
+    The checks of `cluster preflight` come first; what they refuse ends it before any change.
 
     Example: cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
     """
-    options = RunOptions(only=only, skip=skip, title=f"Installing the cluster of {path}")
+    options = RunOptions(
+        only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+    )
     installed = install_cluster(path, options, report_for(as_json=as_json))
     if as_json:
         print_text(json.dumps(_facts(installed)))

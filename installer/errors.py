@@ -34,6 +34,7 @@ class Problem:
     line: int | None = None
     code: str = ""
     severity: Severity = Severity.ERROR
+    details: tuple[str, ...] = ()  # lines below it: its cause, the evidence, the journal's end
 
     def __str__(self) -> str:
         place = self.where
@@ -41,7 +42,8 @@ class Problem:
             position = self.file if self.line is None else f"{self.file}:{self.line}"
             place = f"{position}: {self.where}"
         code = f" [{self.code}]" if self.code else ""
-        return f"{place}: {self.what}{code}\n    → {self.remedy}"
+        remedies = [f"→ {line}" for line in self.remedy.splitlines()]
+        return "\n    ".join([f"{place}: {self.what}{code}", *self.details, *remedies])
 
 
 class InstallerError(Exception):

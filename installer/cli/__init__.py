@@ -16,6 +16,11 @@ COMMANDS = {
         "Make, list and check certificates.",
     ),
     "cluster": ("installer.cli.cluster", "cluster", "Plan, install and watch a whole cluster."),
+    "explain": (
+        "installer.cli.explain",
+        "explain",
+        "What a code in [brackets] means, and what next.",
+    ),
     "generate-test-cert": (
         "installer.cli.certificates",
         "generate_test_cert",

@@ -32,7 +32,8 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "units": ("base", "script", "files", "units"),
     "packages": ("base", "script", "observe", "files", "dpkg", "record", "units", "packages"),
     "removal": ("base", "script", "files", "dpkg", "record", "removal"),
-    "gate": ("base", "script", "gate"),
+    "gate": ("base", "script", "probes", "diagnose", "gate"),
+    "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
 }
 

@@ -15,7 +15,15 @@ from installer.catalogue import entries, entry, families, family_data, near_code
 
 CODE = Path(installer.__file__).parent
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-KEYS = {"title", "cause", "evidence", "next", "see", "signs"}  # `signs`: only of signatures
+KEYS = {
+    "title",
+    "cause",
+    "evidence",
+    "next",
+    "see",
+    "signs",
+    "ends_wait",
+}  # the last two: of signatures
 ALL = {found.code: found for found in entries()}
 
 

@@ -1,24 +1,30 @@
 """Install or converge: a whole cluster from the controller, or one node by itself."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from installer.actions.adopt import adopt
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.machines import remember_machines
 from installer.actions.on_drift import Ask, OnDrift, decide
 from installer.actions.plan import Promise, open_promise
-from installer.actions.rollout import RunOptions, Survey, roll_out, survey
+from installer.actions.preflight import admit, wanted_of
+from installer.actions.rollout import Look, RunOptions, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
+from installer.engine.engine import Engine
+from installer.engine.observation import NodeFacts
 from installer.errors import PreflightError
 from installer.events import Event, Listener
 from installer.expand.check import load_cluster, warning_lines
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
+from installer.preflight.checks import CODES
+from installer.preflight.examination import demand_known
 from installer.report import Report
 
 
@@ -55,6 +61,7 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
     configuration or a node is not as it was when the plan was made.
     """
     began = time.monotonic()
+    demand_known(request.options.waived, CODES)
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
     with (
@@ -66,8 +73,8 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
         promise = open_promise(request.plan, inventory) if request.plan else None
         options = _options(request, promise)
         cluster = open_cluster(inventory, save=promise is None)
-        shows = request.on_drift is OnDrift.ASK
-        with survey(cluster.jobs(), with_content=shows) as seen:
+        look, shows = _admission(cluster, options, report), request.on_drift is OnDrift.ASK
+        with survey(cluster.jobs(), look=look, with_content=shows) as seen:
             cluster, seen = _decided(cluster, seen, request, promise)
             with journaled(folder / "journal.jsonl", report) as notify:
                 results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
@@ -110,6 +117,19 @@ def _decided(
 def _demand_possible(seen: Survey) -> None:
     if refusals := seen.refusals():
         raise PreflightError(*refusals)
+
+
+def _admission(cluster: Cluster, options: RunOptions, report: Report) -> Look:
+    """Return what asks every check first, and then remembers which machines the nodes are."""
+    inventory = cluster.inventory
+    waived = {*options.waived, *inventory.waive}
+
+    def look(engine: Engine) -> Mapping[str, NodeFacts]:
+        examined = admit(engine, wanted_of(cluster), waived, report.tell)
+        remember_machines(runs_folder(inventory), examined.machine_ids())
+        return examined.node_facts()
+
+    return look
 
 
 @contextmanager

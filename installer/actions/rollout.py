@@ -101,13 +101,21 @@ class Survey:
         ]
 
 
+Look = Callable[[Engine], Mapping[str, NodeFacts]]
+
+
 @contextmanager
-def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[Survey]:
-    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails."""
+def survey(
+    jobs: Sequence[NodeJob], *, with_content: bool = False, look: Look | None = None
+) -> Iterator[Survey]:
+    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails.
+
+    `look` is asked first what the nodes are, and may refuse them.
+    """
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _on_all(engine, jobs, lambda session: session.observe(()).facts)
+        facts = look(engine) if look else _glance(engine, jobs)
         stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
         yield Survey(
             engine=engine,
@@ -129,6 +137,10 @@ def _observe(
         jobs,
         lambda session: session.observe(_flat(stages[session.name]), with_content=with_content),
     )
+
+
+def _glance(engine: Engine, jobs: Sequence[NodeJob]) -> Mapping[str, NodeFacts]:
+    return _on_all(engine, jobs, lambda session: session.observe(()).facts)
 
 
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
@@ -174,6 +186,7 @@ class RunOptions:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     title: str = ""
+    waived: tuple[str, ...] = ()  # checks whose findings do not forbid the run
     alone: bool = False  # one node by itself, its peers come later or are there already
 
 

@@ -44,6 +44,7 @@ def cluster() -> None:
 @INVENTORY
 @ONLY
 @SKIP
+@WAIVE
 @_PLAN
 @_ON_DRIFT
 @JSON
@@ -51,12 +52,15 @@ def install(  # noqa: PLR0913 - one for each option
     path: Path,
     only: tuple[str, ...],
     skip: tuple[str, ...],
+    waived: tuple[str, ...],
     plan_path: Path | None,
     on_drift: str | None,
     *,
     as_json: bool,
 ) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
+
+    The checks of `cluster preflight` come first; what they refuse ends it before any change.
 
     \b
     cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
@@ -67,7 +71,9 @@ def install(  # noqa: PLR0913 - one for each option
         told = "--plan has its own --only, --skip and --on-drift: say them to `cluster plan`"
         raise click.UsageError(told)
     request = InstallRequest(
-        options=RunOptions(only=only, skip=skip, title=f"Installing the cluster of {path}"),
+        options=RunOptions(
+            only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+        ),
         plan=plan_path,
         on_drift=_wish(on_drift, is_asked=not as_json and not plan_path),
         ask=ask_person,
@@ -131,7 +137,7 @@ def _summary(installed: Installed) -> str:
         "",
         f"Time          {installed.seconds:.0f} s",
         f"Changes       {installed.changes or 'none: everything is as the inventory says'}",
-        f"Address       https://{address}",
+        f"Address       https://{f'[{address}]' if ':' in address else address}",
         f"Credentials   {inventory.secrets_path} (user admin)",
         f"CA            {ca}",
         f"Log           {installed.log_path}",

@@ -39,8 +39,11 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "written": ("base", "files", "written"),
     "gate": ("base", "script", "gate"),
     "step": ("base", "script", "step"),
-    "facts": ("base", "script", "observe", *_FACTS, "facts"),
+    "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
     "clock": ("clock",),
+    "listen": ("base", "tls", "listen"),
+    "listen-end": ("base", "tls", "listen", "listen_end"),
+    "connect": ("base", "tls", "connect"),
 }
 
 

@@ -32,7 +32,7 @@ def _folder(path: str, mounts: list[tuple[str, str, str]]) -> dict[str, Any]:
         "device": os.stat(existing).st_dev,
         "mount_point": point,
         "kind": kind,
-        "options": options.split(","),
+        "options": sorted({"ro", "noexec"}.intersection(options.split(","))),
         "free_bytes": found.f_bavail * found.f_frsize,
         "total_bytes": found.f_blocks * found.f_frsize,
         "free_inodes": found.f_favail if found.f_files else None,

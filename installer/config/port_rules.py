@@ -90,9 +90,9 @@ def _claims(document: Document, services: Iterable[str]) -> Iterator[Claim]:
     for service in services:
         yield from _FIXED[service]
         if service == "manager":
+            yield from _manager_claims(document)
             rest = ("restservice", "port")
             yield Claim(_value(document, rest), "the REST service", rest)
-            yield from _manager_claims(document)
 
 
 def _manager_claims(document: Document) -> Iterator[Claim]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from installer.config.model import Document
-from installer.config.source import Finding, KeyPath, RuleTable, value_at
+from installer.config.source import Finding, KeyPath, RuleTable, value_at, warning
 
 _COOKIE = re.compile(r"^[A-Za-z0-9_@-]{1,255}$")
 _DATABASE_SECRETS: tuple[KeyPath, ...] = (
@@ -16,6 +16,7 @@ _DATABASE_SECRETS: tuple[KeyPath, ...] = (
     ("cluster", "postgres", "replicator_password"),
 )
 _MOST_ETCD_MEMBERS = 7
+_MARGIN_S = 5  # Patroni's watchdog.safety_margin
 
 
 def has(document: Document, service: str) -> bool:
@@ -73,6 +74,26 @@ def database_findings(document: Document) -> Iterator[Finding]:
             "write `on`, or list the other nodes in postgresql_server.cluster.nodes",
             "strict-without-replica",
         )
+
+
+def failover_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when Patroni's times do not fit each other, or have no margin.
+
+    Source: Patroni, "Dynamic Configuration Settings": loop_wait + 2 * retry_timeout ≤ ttl;
+    "Watchdog support": a leader must be stopped 5 s before its key expires.
+    """
+    times = document["postgresql_server"]["cluster"]["patroni"]
+    if not has(document, "database"):
+        return
+    path = ("postgresql_server", "cluster", "patroni", "ttl")
+    needed, ttl = times["loop_wait"] + 2 * times["retry_timeout"], times["ttl"]
+    sum_text = f"loop_wait + 2 * retry_timeout = {needed} s"
+    if needed > ttl:
+        what = f"{sum_text} is more than ttl = {ttl} s: a leader could lose its key while it works"
+        yield Finding(path, what, f"write {needed + _MARGIN_S} or more", "patroni-timing")
+    elif needed + _MARGIN_S > ttl:
+        what = f"{sum_text} leaves {ttl - needed} s of ttl = {ttl} s to stop a leader that hangs"
+        yield warning(path, what, f"write {needed + _MARGIN_S} or more", "patroni-timing-tight")
 
 
 def remote_connection_findings(document: Document) -> Iterator[Finding]:
@@ -193,6 +214,7 @@ SERVICE_RULES: RuleTable = {
     service_findings: ("services_to_install", "rabbitmq"),
     quorum_findings: ("services_to_install", "postgresql_server", "rabbitmq"),
     database_findings: ("services_to_install", "postgresql_server", "manager"),
+    failover_findings: ("services_to_install", "postgresql_server"),
     remote_connection_findings: ("services_to_install", "postgresql_server"),
     queue_findings: ("services_to_install", "rabbitmq", "manager"),
     broker_name_findings: ("services_to_install", "rabbitmq"),

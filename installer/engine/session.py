@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
 _FACTS_S = 60
+_TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
 
@@ -149,6 +150,18 @@ class Session:
         for line in lines:
             logger.info("%s: %s", self.name, line)
         return lines
+
+    def listen(self, request: dict[str, Any]) -> dict[int, str]:
+        """Open ports for a trial, and return each one's state. One command."""
+        return dict(self._call("listen", request, _TRIAL_S))
+
+    def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Try connections from this node, all at once. One command."""
+        return list(self._call("connect", request, _TRIAL_S))
+
+    def end_listening(self, token: str) -> list[Any]:
+        """Close the ports of a trial, and return who was refused there. One command."""
+        return list(self._call("listen-end", {"token": token}, _TRIAL_S))
 
     def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""

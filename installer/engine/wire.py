@@ -41,6 +41,9 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "step": ("base", "script", "step"),
     "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
     "clock": ("clock",),
+    "listen": ("base", "tls", "listen"),
+    "listen-end": ("base", "tls", "listen", "listen_end"),
+    "connect": ("base", "tls", "connect"),
 }
 
 

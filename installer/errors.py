@@ -11,6 +11,7 @@ InstallerError (1)
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Severity(StrEnum):
@@ -40,8 +41,26 @@ class Problem:
         if self.file is not None:
             position = self.file if self.line is None else f"{self.file}:{self.line}"
             place = f"{position}: {self.where}"
+        return f"{place}: {self.brief}\n    → {self.remedy}"
+
+    @property
+    def brief(self) -> str:
+        """Return what it is in one line, without place and remedy."""
+        kind = "warning: " if self.severity is Severity.WARNING else ""
         code = f" [{self.code}]" if self.code else ""
-        return f"{place}: {self.what}{code}\n    → {self.remedy}"
+        return f"{kind}{self.what}{code}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the problem as an object for programs."""
+        return {
+            "severity": str(self.severity),
+            "code": self.code,
+            "where": self.where,
+            "what": self.what,
+            "remedy": self.remedy,
+            "file": self.file,
+            "line": self.line,
+        }
 
 
 class InstallerError(Exception):

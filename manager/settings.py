@@ -87,6 +87,8 @@ class RestSettings:
     threads: int = 8
     failed_logins_before_account_lock: int = 4
     account_lock_period: int = -1
+    default_page_size: int = 1000
+    log_level: str = "INFO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +127,27 @@ class WorkerSettings:
     """The management worker: how many workflows and operations it runs at once, each in a process.
 
     Plugins and temporary files are below `home`. At its stop, operations that run have
-    `stop_timeout_s` to end; what has not ended then runs again elsewhere.
+    `stop_timeout_s` to end; what has not ended then runs again elsewhere. A failing operation is
+    tried `task_retries` times more (-1: without end), `task_retry_interval` seconds apart.
     """
 
     home: Path = Path("/opt/manager/work")
     workflows: int = 20
     operations: int = 20
     stop_timeout_s: int = 10
+    task_retries: int = 60
+    task_retry_interval: int = 15
+    log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """What agents on application hosts begin with; `heartbeat` is in seconds."""
+
+    min_workers: int = 2
+    max_workers: int = 5
+    heartbeat: int = 30
+    log_level: str = "INFO"
 
 
 def default_services() -> dict[str, str]:
@@ -157,6 +173,7 @@ class Settings:
     paths: PathSettings = PathSettings()
     files: FileSettings = FileSettings()
     worker: WorkerSettings = WorkerSettings()
+    agent: AgentSettings = AgentSettings()
     services: dict[str, str] = field(default_factory=default_services)
 
 

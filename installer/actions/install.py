@@ -11,7 +11,7 @@ from installer.actions.rollout import RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
 from installer.events import Event, Listener
-from installer.expand.check import load_cluster
+from installer.expand.check import load_cluster, warning_lines
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
@@ -44,6 +44,8 @@ def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -
         logged_to(folder, "install") as log_path,
         journaled(folder / "journal.jsonl", report) as notify,
     ):
+        for line in warning_lines(inventory):
+            report.tell(line)
         cluster = open_cluster(inventory, save=True)
         with survey(cluster.jobs()) as seen:
             results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))

@@ -15,7 +15,11 @@ COMMANDS = {
         "certificates",
         "Make, list and check certificates.",
     ),
-    "cluster": ("installer.cli.cluster", "cluster", "Plan, install and watch a whole cluster."),
+    "cluster": (
+        "installer.cli.cluster_group",
+        "cluster",
+        "Plan, install, watch and foresee a whole cluster.",
+    ),
     "generate-test-cert": (
         "installer.cli.certificates",
         "generate_test_cert",

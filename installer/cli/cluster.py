@@ -1,6 +1,8 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
+import functools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import click
 
 from installer.actions.install import Installed, install_cluster
 from installer.actions.plan import plan_cluster
+from installer.actions.preflight import preflight_cluster
 from installer.actions.rollout import RunOptions
+from installer.cli.preflight import WAIVE, reports, tell_examination
 from installer.report import print_plan, print_text, print_timing, report_for
 
 _INVENTORY = click.option(
@@ -53,6 +57,24 @@ def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: b
 
 @cluster.command()
 @_INVENTORY
+@WAIVE
+@_JSON
+@reports
+def preflight(
+    path: Path, waived: tuple[str, ...], junit: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
+    """Examine every node before anything is changed on one; exit 4 when something forbids it.
+
+    Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
+    """
+    began = time.monotonic()
+    found = preflight_cluster(path, waived).examination
+    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
+    found.demand()
+
+
+@cluster.command()
+@_INVENTORY
 @_JSON
 @click.option("--diff", is_flag=True, help="Show each file's change, secrets masked.")
 def plan(path: Path, diff: bool, as_json: bool) -> None:
@@ -60,7 +82,8 @@ def plan(path: Path, diff: bool, as_json: bool) -> None:
 
     Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
     """
-    print_plan(plan_cluster(path, with_content=diff), diff=diff, as_json=as_json)
+    differences = plan_cluster(path, functools.partial(click.echo, err=True), with_content=diff)
+    print_plan(differences, diff=diff, as_json=as_json)
 
 
 def _facts(installed: Installed) -> dict[str, Any]:

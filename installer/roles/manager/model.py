@@ -128,6 +128,8 @@ class RestService:
     workers: int
     failed_logins_before_account_lock: int
     account_lock_period: int  # minutes; 0 for ever, -1 never
+    default_page_size: int
+    log_level: str
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -136,7 +138,20 @@ class WorkerService:
     """The management worker: how many workflows, and how many operations, it runs at once."""
 
     concurrency: int
+    task_retries: int  # -1: without end
+    task_retry_interval: int  # seconds
+    log_level: str
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDefaults:
+    """What agents on application hosts begin with."""
+
+    min_workers: int
+    max_workers: int
+    heartbeat: int  # seconds
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,5 +180,6 @@ class ManagerSettings:
     web: WebServer
     rest: RestService
     worker: WorkerService
+    agent: AgentDefaults
     bootstrap: Bootstrap
     has_file_sync: bool

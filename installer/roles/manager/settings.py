@@ -7,6 +7,7 @@ from typing import Any
 from installer.config.model import Document, NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.roles.manager.model import (
+    AgentDefaults,
     Bootstrap,
     BrokerClient,
     DatabaseClient,
@@ -46,6 +47,7 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         web=_web(inputs, internal, facts),
         rest=_rest(config["restservice"], facts),
         worker=_worker(config["mgmtworker"]),
+        agent=_agent(config["agent"]),
         bootstrap=_bootstrap(config),
         has_file_sync=manager["cluster_filesystem_replication"],
     )
@@ -184,12 +186,25 @@ def _rest(section: Document, facts: NodeFacts) -> RestService:
         workers=gunicorn["worker_count"] or max(_MIN_WORKERS, automatic),
         failed_logins_before_account_lock=section["failed_logins_before_account_lock"],
         account_lock_period=section["account_lock_period"],
+        default_page_size=section["default_page_size"],
+        log_level=section["log"]["level"],
         environment=section["extra_env"],
     )
 
 
 def _worker(section: Document) -> WorkerService:
-    return WorkerService(concurrency=section["max_workers"], environment=section["extra_env"])
+    return WorkerService(
+        concurrency=section["max_workers"],
+        task_retries=section["workflows"]["task_retries"],
+        task_retry_interval=section["workflows"]["task_retry_interval"],
+        log_level=section["log_level"],
+        environment=section["extra_env"],
+    )
+
+
+def _agent(section: Document) -> AgentDefaults:
+    keys = ("min_workers", "max_workers", "heartbeat", "log_level")
+    return AgentDefaults(**{key: section[key] for key in keys})
 
 
 def _bootstrap(config: Document) -> Bootstrap:

@@ -121,6 +121,7 @@ nodes:
   - {name: lb-2, address: 10.77.0.21, roles: [loadbalancer]}
 load_balancer:
   virtual_ip: 10.77.0.100
+waive: [single-queue]
 settings:
   postgresql_server:
     config:

@@ -8,6 +8,13 @@ from typing import Any
 
 from installer.engine.agent import Request
 from installer.engine.connection import Connection
+from installer.engine.diagnosis import (
+    DIAGNOSE_S,
+    diagnose_request,
+    read_diagnosis,
+    secrets_of,
+    watch_request,
+)
 from installer.engine.difference import stage_difference
 from installer.engine.observation import (
     Observation,
@@ -15,7 +22,14 @@ from installer.engine.observation import (
     read_observation,
     revealed,
 )
-from installer.engine.outcome import Applied, ClockReading, GateResult, Result, StepResult
+from installer.engine.outcome import (
+    Applied,
+    ClockReading,
+    Diagnosis,
+    GateResult,
+    Result,
+    StepResult,
+)
 from installer.engine.removal import Removal
 from installer.engine.replies import applied_of, gate_result, masked, step_problem
 from installer.engine.requests import (
@@ -34,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
 _FACTS_S = 60
+_TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
 
@@ -118,6 +133,7 @@ class Session:
             "timeout_s": gate.timeout_s,
             "units": gate.units,
             "may_defer": alone and gate.needs_peers,
+            "watch": watch_request(gate.units),
         }
         told = self._call("gate", request, gate.timeout_s)
         return gate_result(self.name, gate, told)
@@ -140,6 +156,11 @@ class Session:
                 return StepResult(step=step.name, changed=True, output=output)
         raise PhaseFailed(step_problem(self.name, step, told, output))
 
+    def diagnose(self, stage: Stage, *, since_s: float, said: str) -> Diagnosis:
+        """Look for known causes of a failure of this stage, `since_s` ago or less. One command."""
+        request = diagnose_request(stage, since_s=since_s, said=said)
+        return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
+
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.
 
@@ -149,6 +170,18 @@ class Session:
         for line in lines:
             logger.info("%s: %s", self.name, line)
         return lines
+
+    def listen(self, request: dict[str, Any]) -> dict[int, str]:
+        """Open ports for a trial, and return each one's state. One command."""
+        return dict(self._call("listen", request, _TRIAL_S))
+
+    def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Try connections from this node, all at once. One command."""
+        return list(self._call("connect", request, _TRIAL_S))
+
+    def end_listening(self, token: str) -> list[Any]:
+        """Close the ports of a trial, and return who was refused there. One command."""
+        return list(self._call("listen-end", {"token": token}, _TRIAL_S))
 
     def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""

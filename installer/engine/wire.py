@@ -37,10 +37,14 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     ),
     "removal": ("base", "script", "files", "written", "dpkg", "record", "removal"),
     "written": ("base", "files", "written"),
-    "gate": ("base", "script", "gate"),
+    "gate": ("base", "script", "probes", "diagnose", "gate"),
+    "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
-    "facts": ("base", "script", "observe", *_FACTS, "facts"),
+    "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
     "clock": ("clock",),
+    "listen": ("base", "tls", "listen"),
+    "listen-end": ("base", "tls", "listen", "listen_end"),
+    "connect": ("base", "tls", "connect"),
 }
 
 

@@ -42,7 +42,7 @@ class Folder:
     device: int = 1
     mount_point: str = "/"
     kind: str = "ext4"
-    options: tuple[str, ...] = ("rw",)
+    options: tuple[str, ...] = ()  # ro, noexec
     free_bytes: int = 0
     total_bytes: int = 0
     free_inodes: int | None = None  # None: as many as wanted
@@ -141,7 +141,7 @@ class Facts:
     running: frozenset[str] = frozenset()  # names of processes
     masked: frozenset[str] = frozenset()  # units
     enabled: frozenset[str] = frozenset()  # units
-    filled: frozenset[str] = frozenset()  # data folders that hold anything
+    filled: Mapping[str, str] = field(default_factory=dict)  # pattern of data: a path of it
     identities: Identities = field(default_factory=Identities)
     locks: tuple[Lock, ...] = ()
     # only of nodes on which nothing of ours is installed yet:
@@ -185,8 +185,9 @@ def read_facts(told: Mapping[str, Any], clock: ClockReading) -> Facts:
         halfway=tuple(told["packages"]["halfway"]),
         **{
             key: frozenset(told[key])
-            for key in ("marks", "running", "masked", "enabled", "filled", "offered")
+            for key in ("marks", "running", "masked", "enabled", "offered")
         },
+        filled=told["filled"],
         identities=Identities(**told["identities"]),
         locks=tuple(
             Lock(path=path, pid=pid, process=process) for path, pid, process in told["locks"]

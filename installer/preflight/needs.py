@@ -13,12 +13,20 @@ DATABASE_DATA = "/var/lib/postgresql"
 BUNDLE = "/var/lib/cfy_manager"
 COMMON_FOLDERS = ("/", "/etc", "/usr", "/opt", "/var", "/var/lib", "/tmp", BUNDLE)  # noqa: S108
 
-# folders of data; they are empty before a first installation
+# where the data of each role are
 ROLE_FOLDERS: Mapping[Role, tuple[str, ...]] = {
     Role.DATABASE: (DATABASE_DATA, ETCD_DATA),
     Role.QUEUE: ("/var/lib/rabbitmq",),
     Role.MANAGER: ("/opt/manager",),
     Role.LOADBALANCER: (),
+}
+
+# room that each of them needs for the first weeks
+SPACE: Mapping[str, int] = {
+    DATABASE_DATA: 2 * GIB,
+    ETCD_DATA: 1 * GIB,
+    "/var/lib/rabbitmq": 1 * GIB,
+    "/opt/manager": 1 * GIB,
 }
 
 # the first file that an installation of ours writes for each role
@@ -52,43 +60,49 @@ class Service:
     """A service of ours that somebody may run already: its package, processes and data."""
 
     name: str
+    code: str  # of the check that nobody else runs it
     roles: tuple[Role, ...]
     package: str  # regular expression of its name
     processes: tuple[str, ...]
-    data: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # patterns of paths that are there once it has run
 
 
 SERVICES = (
     Service(
         name="postgresql",
+        code="foreign-postgresql",
         roles=(Role.DATABASE,),
         package=r"postgresql-\d+|postgresql-server-\d+|patroni",
         processes=("postgres", "patroni"),
-        data=(DATABASE_DATA,),
+        data=(f"{DATABASE_DATA}/*/*/PG_VERSION",),
     ),
     Service(
         name="etcd",
+        code="foreign-etcd",
         roles=(Role.DATABASE,),
         package="etcd|etcd-server",
         processes=("etcd",),
-        data=(ETCD_DATA,),
+        data=("/var/lib/etcd/*/member",),
     ),
     Service(
         name="rabbitmq",
+        code="foreign-rabbitmq",
         roles=(Role.QUEUE,),
         package="rabbitmq-server",
         processes=("beam.smp",),
-        data=("/var/lib/rabbitmq",),
+        data=("/var/lib/rabbitmq/mnesia/*",),
     ),
     Service(
         name="nginx",
+        code="foreign-nginx",
         roles=(Role.MANAGER,),
         package="nginx",
         processes=("nginx",),
-        data=("/opt/manager",),
+        data=("/opt/manager/resources/*",),
     ),
     Service(
         name="haproxy",
+        code="foreign-haproxy",
         roles=(Role.LOADBALANCER,),
         package="haproxy",
         processes=("haproxy", "keepalived"),

@@ -26,7 +26,11 @@ def counts(examination: Examination) -> str:
     told = [f"{number[verdict]} {verdict}" for verdict in Verdict if number[verdict]]
     checks = len({result.code for result in examination.results})
     nodes = len(examination.nodes)
-    return f"{checks} checks on {nodes} node{'s' * (nodes != 1)}: {', '.join(told)}"
+    return f"{_number(checks, 'check')} on {_number(nodes, 'node')}: {', '.join(told)}"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def as_json(examination: Examination, seconds: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from installer.bundle.model import Bundle
 from installer.config.formats import is_ip
 from installer.config.model import Document
 from installer.inventory import Inventory, Node, Role
-from installer.links import Listener, listeners
+from installer.links import Link, Listener, links, listeners
 from installer.preflight.needs import (
     COMMON_FOLDERS,
     DATABASE_DATA,
@@ -52,6 +52,7 @@ class Wanted:
     networks: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Listener, ...] = ()
     peers: Mapping[str, str] = field(default_factory=dict)  # the other nodes' addresses by name
+    callers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # port: addresses
     virtual_ip: str = ""  # of load balancers
     limits: Limits = field(default_factory=Limits)
     bundle: Source | None = None
@@ -62,6 +63,11 @@ class Wanted:
         """Tell whether the node has a role."""
         return role in self.roles
 
+    def packages(self, release: str) -> tuple[str, ...]:
+        """Return the packages that its roles need of a release's sources."""
+        wanted = RELEASES[release].roles if release in RELEASES else {}
+        return tuple(dict.fromkeys(name for role in self.roles for name in wanted.get(role, ())))
+
 
 def wanted_nodes(
     inventory: Inventory,
@@ -70,7 +76,7 @@ def wanted_nodes(
     machine_ids: Mapping[str, str],
 ) -> dict[str, Wanted]:
     """Return what each node of an inventory must become; `configs` are their config.yaml."""
-    held = listeners(inventory)
+    held, needed = listeners(inventory), links(inventory)
     return {
         node.name: Wanted(
             name=node.name,
@@ -79,6 +85,7 @@ def wanted_nodes(
             networks=node.networks,
             ports=tuple(port for port in held if port.node == node.name and port.port),
             peers={peer.name: peer.address for peer in inventory.nodes if peer != node},
+            callers=_callers(inventory, needed, node),
             virtual_ip=_virtual_ip(inventory, node),
             limits=_limits(configs[node.name]["validations"]),
             bundle=_source(bundle, node.roles) if bundle else None,
@@ -87,6 +94,17 @@ def wanted_nodes(
         )
         for node in inventory.nodes
     }
+
+
+def _callers(
+    inventory: Inventory, needed: Iterable[Link], node: Node
+) -> dict[int, tuple[str, ...]]:
+    """Return by port the addresses of the other nodes that connect to this one."""
+    found: dict[int, list[str]] = {}
+    for link in needed:
+        if link.target == node.name and link.is_between_nodes and link.port:
+            found.setdefault(link.port, []).append(inventory.node(link.source).address)
+    return {port: tuple(dict.fromkeys(addresses)) for port, addresses in found.items()}
 
 
 def _virtual_ip(inventory: Inventory, node: Node) -> str:
@@ -130,11 +148,13 @@ def facts_request(wanted: Wanted) -> dict[str, Any]:
         "packages": [service.package for service in services],
         "processes": [name for service in services for name in service.processes],
         "units": _of_roles(roles, lambda role: UNITS[role]),
-        "data": data,
+        "data": [pattern for service in services for pattern in service.data],
         "identities": (ETCD_DATA, DATABASE_DATA),
         "flushed": [ETCD_DATA, DATABASE_DATA] if wanted.has(Role.DATABASE) else [],
         "virtual_ip": wanted.virtual_ip if is_ip(wanted.virtual_ip) else "",
-        "wanted_packages": {} if _has_packages(wanted) else _packages(roles),
+        "wanted_packages": {}
+        if _has_packages(wanted)
+        else {release: list(wanted.packages(release)) for release in RELEASES},
     }
 
 
@@ -150,11 +170,3 @@ def _names(wanted: Wanted) -> list[str]:
 
 def _has_packages(wanted: Wanted) -> bool:
     return wanted.bundle is not None and wanted.bundle.has_packages
-
-
-def _packages(roles: Iterable[Role]) -> dict[str, list[str]]:
-    """Return by release the packages that a node gets from its own sources."""
-    return {
-        codename: _of_roles(roles, lambda role: release.roles[role])  # noqa: B023 - called at once
-        for codename, release in RELEASES.items()
-    }

@@ -21,9 +21,14 @@ _COMPLETE = 0x2  # ATF_COM: the neighbour has told its address
 _RULES_LIMIT = 200_000
 _RULES = {
     "nft": ("nft", "list", "ruleset"),
-    "iptables": ("iptables-legacy-save",),
-    "ip6tables": ("ip6tables-legacy-save",),
+    "iptables": ("iptables-save",),
+    "ip6tables": ("ip6tables-save",),
 }
+_OLD_TABLES = {
+    "iptables": "/proc/net/ip_tables_names",
+    "ip6tables": "/proc/net/ip6_tables_names",
+}
+_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 
 
 def interfaces() -> dict[str, Any]:
@@ -104,17 +109,25 @@ def names(wanted: list[str]) -> dict[str, list[str]]:
 
 def rules(running: dict[int, tuple[str, str]]) -> dict[str, Any]:
     """Return the packet filter's rules as its own tools list them, and who manages them."""
-    folders = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+    has_nft = _is_there("nft")
     said = {}
-    for tool, words in _RULES.items():
-        if any(os.path.exists(f"{folder}/{words[0]}") for folder in folders):
-            done = run_command(list(words), timeout_s=_TOOL_S)
+    for tool, (program, *words) in _RULES.items():
+        if has_nft and tool != "nft":  # it lists theirs as well, but for those of the old kernel
+            program = program.replace("-save", "-legacy-save")
+            if not text_of(_OLD_TABLES[tool]):
+                continue
+        if _is_there(program):
+            done = run_command([program, *words], timeout_s=_TOOL_S)
             said[tool] = done["stdout"][:_RULES_LIMIT] if done["code"] == 0 else ""
     units = {unit for _, unit in running.values()}
     managers = [name for name in ("firewalld",) if f"{name}.service" in units]
     if "ENABLED=yes" in text_of("/etc/ufw/ufw.conf"):
         managers.append("ufw")
     return {"rules": said, "managers": managers}
+
+
+def _is_there(program: str) -> bool:
+    return any(os.path.exists(f"{folder}/{program}") for folder in _FOLDERS)
 
 
 def answers(address: str) -> str:

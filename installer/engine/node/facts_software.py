@@ -55,16 +55,11 @@ def _link(path: str) -> str:
         return ""
 
 
-def filled(folders: list[str]) -> list[str]:
-    """Return those of these folders that hold anything."""
-    found = []
-    for folder in folders:
-        try:
-            if any(os.scandir(folder)):
-                found.append(folder)
-        except OSError:
-            continue
-    return found
+def filled(patterns: list[str]) -> dict[str, str]:
+    """Return for each pattern the first path that it matches, where one does."""
+    import glob
+
+    return {pattern: paths[0] for pattern in patterns if (paths := sorted(glob.glob(pattern)))}
 
 
 def identities(etcd: str, clusters: str) -> dict[str, Any]:

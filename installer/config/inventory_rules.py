@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from installer.config.formats import is_ip
+from installer.config.hardening_rules import INVENTORY_HARDENING_RULES
 from installer.config.manager_rules import MOST_MANAGERS, shares_network
 from installer.config.merge import with_defaults
 from installer.config.model import Document
@@ -248,5 +249,6 @@ INVENTORY_RULES: RuleTable = {
     setting_password_findings: ("settings",),
     waiver_findings: ("waive",),
     **INVENTORY_PORT_RULES,
+    **INVENTORY_HARDENING_RULES,
     **RESILIENCE_RULES,
 }

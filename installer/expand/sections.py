@@ -51,6 +51,7 @@ def common_sections(cluster: Cluster, node: Node) -> Sections:
         "services_to_install": [f"{role}_service" for role in node.roles],
         "networks": {"default": node.address, "external": node.public_address, **node.networks},
         "status_reporter": _reporter(cluster, node),
+        "hardening": inventory.hardening,
         **bundle,
         **waive,
     }

@@ -188,6 +188,15 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def print_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one table with one line for each row, also in a pipe; the last column may be long."""
+    table = [headings, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings) - 1)]
+    for *cells, last in table:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        print_text("  ".join((*padded, last)).rstrip())
+
+
 def print_text(text: str) -> None:
     """Print plain words, unwrapped and without markup."""
     Console(soft_wrap=True, highlight=False, markup=False).print(text)

@@ -1,20 +1,27 @@
 """Install or converge: a whole cluster from the controller, or one node by itself."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
-from installer.actions.rollout import RunOptions, roll_out, survey
+from installer.actions.machines import remember_machines
+from installer.actions.options import RunOptions
+from installer.actions.preflight import admit, wanted_of
+from installer.actions.rollout import Look, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
+from installer.engine.engine import Engine
+from installer.engine.observation import NodeFacts
 from installer.events import Event, Listener
-from installer.expand.check import load_cluster
+from installer.expand.check import load_cluster, warning_lines
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
+from installer.preflight.checks import CODES
+from installer.preflight.examination import demand_known
 from installer.report import Report
 
 
@@ -37,6 +44,7 @@ class Installed:
 def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -> Installed:
     """Bring every node of an inventory to its state; a second call changes nothing."""
     began = time.monotonic()
+    demand_known(options.waived, CODES)
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
     with (
@@ -44,8 +52,10 @@ def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -
         logged_to(folder, "install") as log_path,
         journaled(folder / "journal.jsonl", report) as notify,
     ):
+        for line in warning_lines(inventory):
+            report.tell(line)
         cluster = open_cluster(inventory, save=True)
-        with survey(cluster.jobs()) as seen:
+        with survey(cluster.jobs(), look=_admission(cluster, options, report)) as seen:
             results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
             commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
     return Installed(
@@ -55,6 +65,19 @@ def install_cluster(inventory_path: Path, options: RunOptions, report: Report) -
         seconds=time.monotonic() - began,
         log_path=log_path,
     )
+
+
+def _admission(cluster: Cluster, options: RunOptions, report: Report) -> Look:
+    """Return what asks every check first, and then remembers which machines the nodes are."""
+    inventory = cluster.inventory
+    waived = {*options.waived, *inventory.waive}
+
+    def look(engine: Engine) -> Mapping[str, NodeFacts]:
+        examined = admit(engine, wanted_of(cluster), waived, report.tell)
+        remember_machines(runs_folder(inventory), examined.machine_ids())
+        return examined.node_facts()
+
+    return look
 
 
 @contextmanager

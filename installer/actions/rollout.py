@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from installer.actions.graph import RoleStages, build_phases
+from installer.actions.options import RunOptions
 from installer.actions.roles import role_stages
 from installer.actions.stage_run import StageRunner
 from installer.config.model import NodeInputs
@@ -74,13 +75,21 @@ class Survey:
         ]
 
 
+Look = Callable[[Engine], Mapping[str, NodeFacts]]
+
+
 @contextmanager
-def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[Survey]:
-    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails."""
+def survey(
+    jobs: Sequence[NodeJob], *, with_content: bool = False, look: Look | None = None
+) -> Iterator[Survey]:
+    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails.
+
+    `look` is asked first what the nodes are, and may refuse them.
+    """
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _on_all(engine, jobs, lambda session: session.observe(()).facts)
+        facts = look(engine) if look else _glance(engine, jobs)
         stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
         observations = _on_all(
             engine,
@@ -88,6 +97,10 @@ def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[S
             lambda session: session.observe(_flat(stages[session.name]), with_content=with_content),
         )
         yield Survey(engine=engine, stages=stages, observations=observations)
+
+
+def _glance(engine: Engine, jobs: Sequence[NodeJob]) -> Mapping[str, NodeFacts]:
+    return _on_all(engine, jobs, lambda session: session.observe(()).facts)
 
 
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
@@ -126,16 +139,6 @@ def _on_all(engine: Engine, jobs: Sequence[NodeJob], ask: Callable[[Session], T]
     return {name: outcome.value for name, outcome in outcomes.items() if outcome.value is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What the operator asked of a run."""
-
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-    title: str = ""
-    alone: bool = False  # one node by itself, its peers come later or are there already
-
-
 def roll_out(
     seen: Survey, options: RunOptions, notify: Listener, *, first: Sequence[Phase] = ()
 ) -> tuple[PhaseResult, ...]:
@@ -146,7 +149,7 @@ def roll_out(
     if refusals := seen.refusals():
         raise PreflightError(*refusals)
     run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    runner = StageRunner(seen.engine, seen.observations, notify, run=run, alone=options.alone)
+    runner = StageRunner(seen.engine, seen.observations, notify, run=run, options=options)
     phases = select_phases(
         build_phases(seen.roles(), runner, base=NODE, first=first),
         only=options.only,

@@ -1,14 +1,18 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
+import functools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from installer.actions.install import Installed, install_cluster
+from installer.actions.options import RunOptions
 from installer.actions.plan import plan_cluster
-from installer.actions.rollout import RunOptions
+from installer.actions.preflight import preflight_cluster
+from installer.cli.preflight import WAIVE, reports, tell_examination
 from installer.report import print_plan, print_text, print_timing, report_for
 
 _INVENTORY = click.option(
@@ -36,19 +40,44 @@ def cluster() -> None:
 @_INVENTORY
 @_ONLY
 @_SKIP
+@WAIVE
 @_JSON
-def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
+def install(
+    path: Path, only: tuple[str, ...], skip: tuple[str, ...], waived: tuple[str, ...], as_json: bool
+) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
+
+    The checks of `cluster preflight` come first; what they refuse ends it before any change.
 
     Example: cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
     """
-    options = RunOptions(only=only, skip=skip, title=f"Installing the cluster of {path}")
+    options = RunOptions(
+        only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+    )
     installed = install_cluster(path, options, report_for(as_json=as_json))
     if as_json:
         print_text(json.dumps(_facts(installed)))
     else:
         print_timing(installed.results)
         print_text(_summary(installed))
+
+
+@cluster.command()
+@_INVENTORY
+@WAIVE
+@_JSON
+@reports
+def preflight(
+    path: Path, waived: tuple[str, ...], junit: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
+    """Examine every node before anything is changed on one; exit 4 when something forbids it.
+
+    Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
+    """
+    began = time.monotonic()
+    found = preflight_cluster(path, waived).examination
+    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
+    found.demand()
 
 
 @cluster.command()
@@ -60,7 +89,8 @@ def plan(path: Path, diff: bool, as_json: bool) -> None:
 
     Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
     """
-    print_plan(plan_cluster(path, with_content=diff), diff=diff, as_json=as_json)
+    differences = plan_cluster(path, functools.partial(click.echo, err=True), with_content=diff)
+    print_plan(differences, diff=diff, as_json=as_json)
 
 
 def _facts(installed: Installed) -> dict[str, Any]:

@@ -34,6 +34,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """How far a node's clock is ahead of ours, and by how much the round trip may mislead."""
+
+    offset_s: float
+    uncertainty_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What applying one stage changed on one node."""
 

@@ -275,5 +275,5 @@ def _spare(share: _Share) -> str:
 
 def _more(count: int) -> str:
     if count == 0:
-        return "none of which may be lost"
+        return "no other may be lost"
     return f"{count} more may be lost"

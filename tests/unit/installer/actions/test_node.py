@@ -8,7 +8,7 @@ import yaml
 from installer.actions import node
 from installer.actions.installed import read_installed
 from installer.actions.node import install_node
-from installer.actions.rollout import RunOptions
+from installer.actions.options import RunOptions
 from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.events import Outcome
 from installer.phases import PhaseResult
@@ -24,7 +24,7 @@ def run(here, monkeypatch):
     results = [PhaseResult(phase="database/etcd", outcome=Outcome.CHANGED, changes=("n: x",))]
 
     @contextmanager
-    def survey(given):
+    def survey(given, look):
         jobs.extend(given)
         yield object()
 

@@ -3,6 +3,7 @@ import pytest
 from installer.engine.observation import NodeFacts
 from installer.errors import ConfigError
 from installer.roles.database.model import Member
+from installer.roles.database.tuning import FAST_FAILOVER, Failover
 
 SSL = "/etc/cloudify/ssl"
 
@@ -37,6 +38,13 @@ def test_a_single_node_waits_for_no_replica(db):
     """Strict mode would stop every write."""
     assert not db(nodes={}, cluster={"synchronous_mode": "on"}).wants_synchronous_standby
     assert db().wants_synchronous_standby
+
+
+def test_the_times_of_a_failover_are_the_configurations(db):
+    given = db(cluster={"patroni": {"ttl": 60, "loop_wait": 10, "retry_timeout": 20}})
+
+    assert given.failover == Failover(ttl_s=60, loop_wait_s=10, retry_timeout_s=20)
+    assert db().failover == FAST_FAILOVER
 
 
 def test_the_release_decides_the_versions(db):

@@ -115,7 +115,7 @@ def _summary(installed: Installed) -> str:
         "",
         f"Time          {installed.seconds:.0f} s",
         f"Changes       {installed.changes or 'none: everything is as the inventory says'}",
-        f"Address       https://{address}",
+        f"Address       https://{f'[{address}]' if ':' in address else address}",
         f"Credentials   {inventory.secrets_path} (user admin)",
         f"CA            {ca}",
         f"Log           {installed.log_path}",

@@ -12,7 +12,7 @@ from installer.actions.install import Installed, install_cluster
 from installer.actions.options import RunOptions
 from installer.actions.plan import plan_cluster
 from installer.actions.preflight import preflight_cluster
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import VERBOSE, WAIVE, reports, tell_examination
 from installer.report import print_plan, print_text, print_timing, report_for
 
 _INVENTORY = click.option(
@@ -41,10 +41,9 @@ def cluster() -> None:
 @_ONLY
 @_SKIP
 @WAIVE
+@VERBOSE
 @_JSON
-def install(
-    path: Path, only: tuple[str, ...], skip: tuple[str, ...], waived: tuple[str, ...], as_json: bool
-) -> None:
+def install(path: Path, *, verbose: bool, as_json: bool, **words: tuple[str, ...]) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
 
     The checks of `cluster preflight` come first; what they refuse ends it before any change.
@@ -52,7 +51,11 @@ def install(
     Example: cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
     """
     options = RunOptions(
-        only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+        only=words["only"],
+        skip=words["skip"],
+        waived=words["waived"],
+        verbose=verbose,
+        title=f"Installing the cluster of {path}",
     )
     installed = install_cluster(path, options, report_for(as_json=as_json))
     if as_json:

@@ -22,6 +22,13 @@ WAIVE = click.option(
     help="Go on in spite of what this check finds; repeatable.",
 )
 
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show the services' journals also where the cause of a failure is known.",
+)
+
 
 def reports(command: F) -> F:
     """Add the options that say where to write what was found."""

@@ -17,6 +17,7 @@ LEVELS = {
     "installer.engine": 3,
     "installer.preflight": 4,
     "installer.foresight": 4,
+    "installer.plan": 4,
     "installer.bundle": 3,
     "installer.sandbox": 3,
     "installer.reporter": 3,

@@ -15,7 +15,8 @@ from installer.catalogue import entries, entry, families, family_data, near_code
 
 CODE = Path(installer.__file__).parent
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-KEYS = {"title", "cause", "evidence", "next", "see", "signs"}  # `signs`: only of signatures
+# `signs`, `ends_wait`: only of signatures; `waivable`: of rules, see installer/config/waivers.py
+KEYS = {"title", "cause", "evidence", "next", "see", "signs", "ends_wait", "waivable"}
 ALL = {found.code: found for found in entries()}
 
 
@@ -25,13 +26,13 @@ def syntax_trees() -> Iterator[tuple[str, ast.Module]]:
 
 
 def codes_given() -> Iterator[tuple[str, str]]:
-    """Yield file and code of each `code="…"` and of each Finding's fourth value."""
+    """Yield file and code of each `code="…"` and of each finding's fourth value."""
     for name, tree in syntax_trees():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
             values = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-            if isinstance(node.func, ast.Name) and node.func.id == "Finding":
+            if isinstance(node.func, ast.Name) and node.func.id in ("Finding", "warning"):
                 values += node.args[3:4]
             for value in values:
                 assert not isinstance(value, ast.JoinedStr), f"{name}: a code made of parts"

@@ -116,7 +116,9 @@ def test_managers_of_external_brokers_know_all_of_them(example):
     queue = nodes["manager-1"].config["rabbitmq"]
     assert list(queue["cluster_members"]) == ["broker-a", "broker-b", "broker-c"]
     assert (queue["is_external"], queue["vhost"]) == (True, "cloudify")
-    assert "rabbitmq" not in yaml.safe_load(node_files(replace(nodes["db-1"], read=lambda _: b""))[0].content)
+    assert "rabbitmq" not in yaml.safe_load(
+        node_files(replace(nodes["db-1"], read=lambda _: b""))[0].content
+    )
 
 
 def test_ipv6_addresses_stay_without_brackets_in_config_and_certificates(example):

@@ -1,5 +1,6 @@
 """The pairwise network matrix: every connection that the cluster needs, tried before it is made."""
 
+from installer.preflight.network.examine import examine_network, network_results
 from installer.preflight.network.findings import CODES, network_problems
 from installer.preflight.network.matrix import matrix_document, matrix_rows
 from installer.preflight.network.plan import NetworkPlan, network_plan
@@ -12,9 +13,11 @@ __all__ = [
     "Fault",
     "NetworkPlan",
     "Tried",
+    "examine_network",
     "matrix_document",
     "matrix_rows",
     "network_plan",
     "network_problems",
+    "network_results",
     "try_network",
 ]

@@ -69,7 +69,8 @@ def _cell(
     times = [attempt.rtt_s for attempt in attempts if attempt.rtt_s is not None]
     if not times:
         return _NOTHING
-    return f"{_SLOW} " * (min(times) > MAX_RTT_S) + f"{min(times) * 1000:.1f}"
+    digits = 2 if min(times) < 0.001 else 1
+    return f"{_SLOW} " * (min(times) > MAX_RTT_S) + f"{min(times) * 1000:.{digits}f}"
 
 
 def _link_document(attempt: Attempt) -> dict[str, Any]:

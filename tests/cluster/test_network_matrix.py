@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from installer.sandbox import record
+from installer.sandbox import lifecycle, record
 from installer.sandbox.enter import command_in
 from installer.sandbox.faults import slow_link
+from installer.sandbox.keeper import run_inside
 from installer.sandbox.record import FaultKind
 from tests.support.cluster import ROOT, tool, wait_until
 from tests.support.sandbox import sandbox_of
@@ -84,16 +85,16 @@ def filtered(hosts, *rules):
 @contextlib.contextmanager
 def rejected(hosts, node, port):
     """Have a host's own packet filter reject what comes to a port."""
-    inside = ("nsenter", f"--net={record.namespace_of(hosts.name, node)}", "nft")
-    chain = "type filter hook input priority 0"
+    space = record.namespace_of(hosts.name, node)
+    keeper = lifecycle.holder_of(record.load(hosts.name))
     rule = f"ip saddr 10.77.0.11-10.77.0.13 tcp dport {port} reject with tcp reset"
-    table = "\n".join(("table inet trial {", "chain own {", chain, rule, "}", "}", ""))
-    done = hosts.run(*inside, "-f", "-", stdin=table)
-    assert done.returncode == 0, done.stderr
+    chain = f"chain own {{\ntype filter hook input priority 0\n{rule}\n}}"
+    inside = ["nsenter", f"--net={space}", "nft"]
+    run_inside(keeper, [*inside, "-f", "-"], stdin=f"table inet trial {{\n{chain}\n}}\n")
     try:
         yield
     finally:
-        assert hosts.run(*inside, "delete", "table", "inet", "trial").returncode == 0
+        run_inside(keeper, [*inside, "delete", "table", "inet", "trial"])
 
 
 @contextlib.contextmanager

@@ -61,17 +61,18 @@ class Wishes:
         """
         reached = {self._wishes[n]["address"] for n, told in enumerate(self.found) if "own" in told}
         silent = [n for n, told in enumerate(self.found) if _is_silent(told)]
-        stalled = {
-            self._wishes[n]["address"]: n for n, told in enumerate(self.found) if _stalls(told)
-        }
+        stalled = [n for n, told in enumerate(self.found) if _stalls(told)]
+        for number in stalled:
+            self.found[number].pop("bulk", None)  # in the crowd it says nothing; alone it does
+        jobs: list[tuple[Any, tuple[Any, ...]]] = [
+            (self._plain_bulk, (number,))
+            for number in {self._wishes[n]["address"]: n for n in stalled}.values()
+        ]
         again_s = self._limits["again_s"]
-        lost = [n for n in silent if self._wishes[n]["address"] in reached]
-        self._side_by_side(
-            [
-                *((self._attempt, (n, again_s)) for n in lost),
-                *((self._plain_bulk, (n,)) for n in stalled.values()),
-            ]
-        )
+        jobs += [
+            (self._attempt, (n, again_s)) for n in silent if self._wishes[n]["address"] in reached
+        ]
+        self._side_by_side(jobs)
 
     def _side_by_side(self, jobs: list[tuple[Any, tuple[Any, ...]]]) -> None:
         """Do all jobs at once; one that is not done in time goes on alone."""

@@ -114,7 +114,8 @@ def _attempt(link: Link, found: Mapping[str, Any], is_trial: bool, refused: Refu
 
 def _fault(found: Mapping[str, Any], refused: Refusals) -> Fault:
     own = tuple(found.get("own") or ())
-    told = refused.get(own) if len(own) == 2 and not found["code"] else None
+    is_refusal = len(own) == 2 and found["why"] == "fault" and not found["code"]
+    told = refused.get(own) if is_refusal else None
     code, words = told or (found["code"], found["words"])
     return Fault(
         stage=Stage(found["stage"]),

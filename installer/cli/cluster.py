@@ -105,9 +105,9 @@ def preflight(
     Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
     """
     began = time.monotonic()
-    found = preflight_cluster(path, waived).examination
+    found = preflight_cluster(path, waived)
     tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found.examination.demand()
 
 
 cluster.add_command(plan)

@@ -103,9 +103,9 @@ def preflight(
     began = time.monotonic()
     manager = _given(addresses)
     overrides = {"manager": manager} if manager else {}
-    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived).examination
+    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived)
     tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found.examination.demand()
 
 
 def _summary(installed: NodeInstalled) -> str:

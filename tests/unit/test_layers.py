@@ -30,6 +30,8 @@ LEVELS = {
     "installer.lock": 1,
     "installer.catalogue": 1,
     "installer.links": 2,
+    "installer.status": 3,
+    "installer.status.model": 1,
     "installer.phases": 1,
     "installer.report": 1,
     "installer.events": 1,

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import click
 
-from installer.preflight.examination import Examination, Verdict
+from installer.actions.preflight import Examined
+from installer.preflight.examination import Verdict
+from installer.preflight.network import Tried, matrix_document, matrix_legend, matrix_rows
 from installer.preflight.report import as_json as json_of
 from installer.preflight.report import as_junit, counts, node_report, rows
-from installer.report import print_rows, print_text
+from installer.report import print_lines, print_rows, print_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +22,13 @@ WAIVE = click.option(
     multiple=True,
     metavar="CODE",
     help="Go on in spite of what this check finds; repeatable.",
+)
+
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show the services' journals also where the cause of a failure is known.",
 )
 
 
@@ -34,9 +43,10 @@ def reports(command: F) -> F:
 
 
 def tell_examination(
-    found: Examination, seconds: float, *, as_json: bool, junit: Path | None, folder: Path | None
+    examined: Examined, seconds: float, *, as_json: bool, junit: Path | None, folder: Path | None
 ) -> None:
     """Print what was found and write the reports that were asked for."""
+    found = examined.examination
     if junit is not None:
         junit.write_bytes(as_junit(found, seconds))
     if folder is not None:
@@ -44,11 +54,20 @@ def tell_examination(
         for node in found.nodes:
             (folder / f"{node}.txt").write_text(node_report(found, node), encoding="utf-8")
     if as_json:
-        print_text(json.dumps(json_of(found, seconds)))
+        network = {"network": matrix_document(examined.network)} if examined.network else {}
+        print_text(json.dumps(json_of(found, seconds) | network))
         return
+    if examined.network is not None and examined.network.attempts:
+        _print_matrix(examined.network)
     if table := rows(found):
         print_rows(("result", "check", "nodes"), table)
         print_text("")
     for problem in found.shared(Verdict.WARNING, Verdict.WAIVED):
         print_text(str(problem))
     print_text(f"Preflight: {counts(found)}, in {seconds:.1f} s. Nothing was changed.")
+
+
+def _print_matrix(tried: Tried) -> None:
+    headings, *lines = matrix_rows(tried)
+    print_lines(headings, lines)
+    print_text(f"{matrix_legend(tried)}\n")

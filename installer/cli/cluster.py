@@ -12,7 +12,7 @@ from installer.actions.install import Installed, install_cluster
 from installer.actions.plan import plan_cluster
 from installer.actions.preflight import preflight_cluster
 from installer.actions.rollout import RunOptions
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import WAIVE, Telling, reports, tell_examination
 from installer.report import print_plan, print_text, print_timing, report_for
 
 _INVENTORY = click.option(
@@ -76,8 +76,9 @@ def preflight(
     """
     began = time.monotonic()
     found = preflight_cluster(path, waived).examination
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    then = f"cfy_manager cluster install -i {path}"
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 @cluster.command()

@@ -35,13 +35,15 @@ class Problem:
     line: int | None = None
     code: str = ""
     severity: Severity = Severity.ERROR
+    details: tuple[str, ...] = ()  # lines below it: its cause, the evidence, the journal's end
 
     def __str__(self) -> str:
         place = self.where
         if self.file is not None:
             position = self.file if self.line is None else f"{self.file}:{self.line}"
             place = f"{position}: {self.where}"
-        return f"{place}: {self.brief}\n    → {self.remedy}"
+        remedies = [f"→ {line}" for line in self.remedy.splitlines()]
+        return "\n    ".join([f"{place}: {self.brief}", *self.details, *remedies])
 
     @property
     def brief(self) -> str:
@@ -58,6 +60,7 @@ class Problem:
             "where": self.where,
             "what": self.what,
             "remedy": self.remedy,
+            "details": list(self.details),
             "file": self.file,
             "line": self.line,
         }

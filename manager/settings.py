@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_PATH = Path("/opt/manager/manager.yaml")
 PATH_VARIABLE = "MANAGER_CONFIG"
 SYNC_UNIT = "cloudify-syncthing.service"
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class RabbitmqSettings:
     password: str = field(repr=False)
     ca_path: Path
     port: int = 5671
+    vhost: str = "/"
     management_port: int = 15671
     is_external: bool = False
 
@@ -177,6 +180,16 @@ class Settings:
 def settings_path() -> Path:
     """Return where manager.yaml is: the environment's choice or the documented place."""
     return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+
+
+def is_host(text: str) -> bool:
+    """Tell whether `text` is an IP address or a host name.
+
+    Source: RFC 1123, 2.1; a last label of digits would make a mistyped IPv4 address a name.
+    """
+    labels = text.split(".")
+    is_name = all(map(_LABEL.fullmatch, labels)) and len(text) <= 253 and not labels[-1].isdigit()
+    return is_name or is_address(text)
 
 
 def is_address(text: str) -> bool:

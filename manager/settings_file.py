@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from manager.errors import SettingsError, SettingsProblem
-from manager.settings import NodeAddress, Settings, is_address
+from manager.settings import NodeAddress, Settings, is_host
 
 _SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "disable")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -135,10 +135,10 @@ def _manager_problems(settings: Settings) -> Iterator[SettingsProblem]:
             yield SettingsProblem(f"manager.{key}", "empty", "name the manager's address")
     if not settings.manager.hostname:
         yield SettingsProblem("manager.hostname", "empty", "name the manager")
-    if settings.file_sync.enabled and not is_address(settings.manager.private_ip):
+    if settings.file_sync.enabled and not is_host(settings.manager.private_ip):
         yield SettingsProblem(
             "manager.private_ip",
-            f"{settings.manager.private_ip!r} is not an IP address",
+            f"{settings.manager.private_ip!r} is neither an IP address nor a host name",
             "use an address that the other managers can reach",
         )
 

@@ -20,6 +20,11 @@ COMMANDS = {
         "cluster",
         "Plan, install, watch and foresee a whole cluster.",
     ),
+    "explain": (
+        "installer.cli.explain",
+        "explain",
+        "What a code in [brackets] means, and what next.",
+    ),
     "generate-test-cert": (
         "installer.cli.certificates",
         "generate_test_cert",

@@ -89,6 +89,16 @@ def broker_client_findings(document: Document) -> Iterator[Finding]:
             yield Finding(("rabbitmq", key), what, "add it", "broker-client-incomplete")
 
 
+def external_broker_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each key that only external brokers obey: ours have one port and `/`."""
+    queue = document["rabbitmq"]
+    for key, own in (("port", 5671), ("vhost", "/")):
+        if queue[key] != own and not queue["is_external"]:
+            what = f"brokers of this cluster have the {key} {own}"
+            remedy = "remove the key, or set is_external to true"
+            yield Finding(("rabbitmq", key), what, remedy, "external-broker-key")
+
+
 def manager_certificate_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding when a manager that needs others has no certificate of their CA."""
     ssl = document["ssl_inputs"]
@@ -189,6 +199,7 @@ MANAGER_RULES: RuleTable = {
     ),
     database_name_findings: ("services_to_install", "postgresql_client"),
     broker_client_findings: ("services_to_install", "rabbitmq"),
+    external_broker_findings: ("rabbitmq",),
     manager_certificate_findings: ("services_to_install", "ssl_inputs", "postgresql_client"),
     manager_count_findings: ("services_to_install", "manager"),
     load_balancer_findings: ("services_to_install", "loadbalancer"),

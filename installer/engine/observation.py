@@ -21,6 +21,7 @@ class NodeFacts:
     hostname: str = ""
     cpus: int = 1
     memory_bytes: int = 0
+    has_ipv6: bool = False  # the kernel's; it may have no address
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,13 @@ from typing import Any
 
 from installer.engine.agent import Request
 from installer.engine.connection import Connection
+from installer.engine.diagnosis import (
+    DIAGNOSE_S,
+    diagnose_request,
+    read_diagnosis,
+    secrets_of,
+    watch_request,
+)
 from installer.engine.difference import stage_difference
 from installer.engine.observation import (
     Observation,
@@ -15,7 +22,14 @@ from installer.engine.observation import (
     read_observation,
     revealed,
 )
-from installer.engine.outcome import Applied, ClockReading, GateResult, Result, StepResult
+from installer.engine.outcome import (
+    Applied,
+    ClockReading,
+    Diagnosis,
+    GateResult,
+    Result,
+    StepResult,
+)
 from installer.engine.removal import Removal
 from installer.engine.replies import applied_of, gate_result, masked, step_problem
 from installer.engine.requests import (
@@ -119,6 +133,7 @@ class Session:
             "timeout_s": gate.timeout_s,
             "units": gate.units,
             "may_defer": alone and gate.needs_peers,
+            "watch": watch_request(gate.units),
         }
         told = self._call("gate", request, gate.timeout_s)
         return gate_result(self.name, gate, told)
@@ -140,6 +155,11 @@ class Session:
                 logger.info("%s: %s", self.name, step.name)
                 return StepResult(step=step.name, changed=True, output=output)
         raise PhaseFailed(step_problem(self.name, step, told, output))
+
+    def diagnose(self, stage: Stage, *, since_s: float, said: str) -> Diagnosis:
+        """Look for known causes of a failure of this stage, `since_s` ago or less. One command."""
+        request = diagnose_request(stage, since_s=since_s, said=said)
+        return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.

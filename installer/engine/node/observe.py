@@ -197,6 +197,7 @@ def node_facts() -> dict[str, Any]:
         "hostname": system.nodename,
         "cpus": os.cpu_count() or 1,
         "memory_bytes": memory,
+        "has_ipv6": os.path.exists("/proc/net/if_inet6"),
     }
 
 

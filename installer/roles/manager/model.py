@@ -46,6 +46,7 @@ class DatabaseOwner:
     database: str
     username: str
     password: Secret
+    client: KeyPair | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class BrokerClient:
     password: Secret
     ca: bytes
     is_external: bool
+    port: int = 5671
+    vhost: str = "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ class WebServer:
     max_open_fds: int
     rate_limit: RateLimit | None
     trusted_proxies: tuple[str, ...]  # whose X-Forwarded-For counts: the load balancers
+    has_ipv6: bool = False
     ca: bytes | None = None  # what the other managers are verified with; null: there is none
     files_root: str = "/opt/manager"  # the folder with the file tree `resources`
     internal_port: int = 53333  # where the other managers serve files, as this one does

@@ -32,6 +32,8 @@ def runtime_config(manager: ManagerSettings) -> bytes:
         "database": _database(manager),
         "rabbitmq": {
             "hosts": [_peer(peer) for peer in manager.broker.hosts],
+            "port": manager.broker.port,
+            "vhost": manager.broker.vhost,
             "username": manager.broker.username,
             "password": manager.broker.password.reveal(),
             "ca_path": f"{TLS}/broker-ca.crt",

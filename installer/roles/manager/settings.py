@@ -41,10 +41,10 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         internal=internal,
         ca=inputs.read(ssl["ca_cert_path"]),
         database=_database(inputs),
-        owner=_owner(config["postgresql_client"]),
+        owner=_owner(inputs),
         broker=_broker(inputs),
         security={key: Secret(config["flask_security"][key]) for key in security},
-        web=_web(inputs, internal),
+        web=_web(inputs, internal, facts),
         rest=_rest(config["restservice"], facts),
         worker=_worker(config["mgmtworker"]),
         agent=_agent(config["agent"]),
@@ -62,8 +62,6 @@ def _pair(inputs: NodeInputs, section: Document, prefix: str) -> KeyPair:
 
 def _database(inputs: NodeInputs) -> DatabaseClient:
     client = inputs.config["postgresql_client"]
-    ssl = inputs.config["ssl_inputs"]
-    has_certificate = client["ssl_client_verification"] and ssl["postgresql_client_cert_path"]
     return DatabaseClient(
         hosts=_database_hosts(inputs),
         port=client["port"],
@@ -71,7 +69,7 @@ def _database(inputs: NodeInputs) -> DatabaseClient:
         username=client["cloudify_username"],
         password=Secret(client["cloudify_password"]),
         ca=inputs.read(client["ca_path"]) if client["ca_path"] else None,
-        client=_pair(inputs, ssl, "postgresql_client_") if has_certificate else None,
+        client=_client_pair(inputs, "postgresql_client_"),
         is_external=not _is_ours(inputs.config),
     )
 
@@ -95,13 +93,22 @@ def _database_hosts(inputs: NodeInputs) -> tuple[Peer, ...]:
     )
 
 
-def _owner(client: Document) -> DatabaseOwner | None:
+def _client_pair(inputs: NodeInputs, prefix: str) -> KeyPair | None:
+    """Return the certificate that the database is shown for a user, where it wants to see one."""
+    is_shown = inputs.config["postgresql_client"]["ssl_client_verification"]
+    ssl = inputs.config["ssl_inputs"]
+    return _pair(inputs, ssl, prefix) if is_shown and ssl[f"{prefix}cert_path"] else None
+
+
+def _owner(inputs: NodeInputs) -> DatabaseOwner | None:
+    client = inputs.config["postgresql_client"]
     if not client["server_password"]:
         return None
     return DatabaseOwner(
         database=client["server_db_name"],
         username=client["server_username"],
         password=Secret(client["server_password"]),
+        client=_client_pair(inputs, "postgresql_superuser_client_"),
     )
 
 
@@ -119,10 +126,12 @@ def _broker(inputs: NodeInputs) -> BrokerClient:
         password=Secret(rabbitmq["password"]),
         ca=inputs.read(rabbitmq["ca_path"] or ssl["ca_cert_path"]),
         is_external=rabbitmq["is_external"],
+        port=rabbitmq["port"],
+        vhost=rabbitmq["vhost"],
     )
 
 
-def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
+def _web(inputs: NodeInputs, internal: KeyPair, facts: NodeFacts) -> WebServer:
     nginx = inputs.config["nginx"]
     limit = nginx["rate_limit"]
     return WebServer(
@@ -135,6 +144,7 @@ def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
         if limit["enabled"]
         else None,
         trusted_proxies=tuple(nginx["trusted_proxies"]),
+        has_ipv6=facts.has_ipv6,
         ca=inputs.read(inputs.config["ssl_inputs"]["ca_cert_path"]),
         internal_port=_internal_port(inputs.config),
     )

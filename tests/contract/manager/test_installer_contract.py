@@ -37,6 +37,9 @@ CONFIG: dict[str, Any] = {
     },
     "rabbitmq": {
         "password": "mq-pass-1",
+        "is_external": True,
+        "port": 5673,
+        "vhost": "hosted",
         "ca_path": "ca.crt",
         "cluster_members": {"mq-1": {"networks": {"default": "10.0.0.21", "other": "10.1.0.21"}}},
     },
@@ -115,3 +118,9 @@ def test_the_queue_in_which_an_execution_awaits_replies_expires_when_nobody_read
     found = [p["policy"] for p in policies if re.search(p["expression"], name)]
 
     assert found == [{"expires": 7 * 24 * 3600 * 1000}]
+
+
+def test_external_brokers_have_their_port_and_virtual_host(settings):
+    rabbitmq = settings.rabbitmq
+
+    assert (rabbitmq.port, rabbitmq.vhost, rabbitmq.is_external) == (5673, "hosted", True)

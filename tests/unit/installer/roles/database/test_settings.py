@@ -87,3 +87,8 @@ def test_an_ipv6_address_is_bracketed_in_urls(db):
 def test_a_host_name_listens_everywhere(db):
     """etcd refuses names in its listen URLs."""
     assert Member(name="db-1", address="db-1.example").bind == "0.0.0.0"
+
+
+def test_patroni_listens_on_ipv6_too_when_its_address_is_a_name():
+    assert Member(name="db-1", address="db-1.example").rest_bind == "*"
+    assert Member(name="db-1", address="fd00::11").rest_bind == "[fd00::11]"

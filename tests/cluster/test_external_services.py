@@ -201,7 +201,7 @@ def test_a_database_that_wants_certificates_gets_to_see_them(hosted: Hosted):
 
     hosted.reconfigure(
         postgresql_client=database(
-            ca_path=str(hosted.provider.ca),
+            ca_path=str(hosted.provider.both_cas),
             server_username=played.CERTIFIED_ADMINISTRATOR,
             cloudify_username=played.CERTIFIED_DATABASE,
             cloudify_db_name=played.CERTIFIED_DATABASE,

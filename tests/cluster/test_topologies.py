@@ -91,7 +91,7 @@ class Rolled:
     operators: list[Operator]
 
 
-@pytest.fixture(scope="module", params=TOPOLOGIES.values(), ids=TOPOLOGIES.keys())
+@pytest.fixture(scope="module", params=list(TOPOLOGIES.values()), ids=list(TOPOLOGIES))
 def rolled(
     machine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rolled]:

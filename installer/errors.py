@@ -62,9 +62,9 @@ class Problem:
             "where": self.where,
             "what": self.what,
             "remedy": self.remedy,
+            "details": list(self.details),
             "file": self.file,
             "line": self.line,
-            "details": list(self.details),
         }
 
 

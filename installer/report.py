@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -151,33 +151,6 @@ def print_timing(results: Sequence[PhaseResult]) -> None:
         row = (result.phase, str(result.outcome), f"{result.seconds:.1f}", f"{len(result.changes)}")
         table.add_row(*row, style=style)
     Console().print(table)
-
-
-class NodeChanges(Protocol):
-    """What a plan knows of one node."""
-
-    def lines(self) -> tuple[str, ...]:
-        """Return one imperative line for each change."""
-
-    def file_diffs(self) -> tuple[str, ...]:
-        """Return the unified diff of each file, secrets masked."""
-
-
-def print_plan(changes: Mapping[str, NodeChanges], *, diff: bool, as_json: bool) -> None:
-    """Print what would change on each node, and how much in all."""
-    if as_json:
-        print(json.dumps({node: list(change.lines()) for node, change in changes.items()}))
-        return
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    for node, change in changes.items():
-        for line in change.lines():
-            console.print(f"{node}: {line}")
-        for text in change.file_diffs() if diff else ():
-            console.print(text)
-    total = sum(len(change.lines()) for change in changes.values())
-    busy = sum(1 for change in changes.values() if change.lines())
-    words = f"{total} changes on {busy} of {len(changes)} nodes" if total else "no changes"
-    console.print(f"Plan: {words}. Nothing was changed.")
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,31 +1,35 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
-import functools
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from installer.actions.install import Installed, install_cluster
+from installer.actions.install import Installed, InstallRequest, install_cluster
+from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
-from installer.actions.plan import plan_cluster
 from installer.actions.preflight import preflight_cluster
+from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
+from installer.cli.plan import drift, plan
+from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, reports, tell_examination
-from installer.report import print_plan, print_text, print_timing, report_for
+from installer.report import print_text, print_timing, report_for
 
-_INVENTORY = click.option(
-    "-i",
-    "--inventory",
-    "path",
-    required=True,
+_PLAN = click.option(
+    "--plan",
+    "plan_path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The cluster file: nodes, roles, addresses.",
+    help="Do exactly what this saved plan says; refuse when anything changed since.",
 )
-_ONLY = click.option("--only", multiple=True, help="Run only this phase or role; repeatable.")
-_SKIP = click.option("--skip", multiple=True, help="Leave this phase or role out; repeatable.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_ON_DRIFT = click.option(
+    "--on-drift",
+    type=click.Choice([choice.value for choice in OnDrift]),
+    help="What to do with files that were changed by hand since the last run.  "
+    "[default: ask on a terminal, else overwrite; a copy stays on the node]",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,27 +41,50 @@ def cluster() -> None:
 
 
 @cluster.command()
-@_INVENTORY
-@_ONLY
-@_SKIP
+@INVENTORY
+@ONLY
+@SKIP
 @WAIVE
+@_PLAN
+@_ON_DRIFT
 @VERBOSE
-@_JSON
-def install(path: Path, *, verbose: bool, as_json: bool, **words: tuple[str, ...]) -> None:
+@JSON
+def install(  # noqa: PLR0913 - one for each option
+    path: Path,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    waived: tuple[str, ...],
+    plan_path: Path | None,
+    on_drift: str | None,
+    *,
+    verbose: bool,
+    as_json: bool,
+) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
 
     The checks of `cluster preflight` come first; what they refuse ends it before any change.
 
-    Example: cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
+    \b
+    cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
+    cfy_manager cluster install -i ten-nodes.yaml --plan plan.json
+    cfy_manager cluster install -i ten-nodes.yaml --on-drift keep
     """
-    options = RunOptions(
-        only=words["only"],
-        skip=words["skip"],
-        waived=words["waived"],
-        verbose=verbose,
-        title=f"Installing the cluster of {path}",
+    if plan_path and (only or skip or on_drift):
+        told = "--plan has its own --only, --skip and --on-drift: say them to `cluster plan`"
+        raise click.UsageError(told)
+    request = InstallRequest(
+        options=RunOptions(
+            only=only,
+            skip=skip,
+            waived=waived,
+            verbose=verbose,
+            title=f"Installing the cluster of {path}",
+        ),
+        plan=plan_path,
+        on_drift=_wish(on_drift, is_asked=not as_json and not plan_path),
+        ask=ask_person,
     )
-    installed = install_cluster(path, options, report_for(as_json=as_json))
+    installed = install_cluster(path, request, report_for(as_json=as_json))
     if as_json:
         print_text(json.dumps(_facts(installed)))
     else:
@@ -66,9 +93,9 @@ def install(path: Path, *, verbose: bool, as_json: bool, **words: tuple[str, ...
 
 
 @cluster.command()
-@_INVENTORY
+@INVENTORY
 @WAIVE
-@_JSON
+@JSON
 @reports
 def preflight(
     path: Path, waived: tuple[str, ...], junit: Path | None, folder: Path | None, *, as_json: bool
@@ -83,17 +110,15 @@ def preflight(
     found.demand()
 
 
-@cluster.command()
-@_INVENTORY
-@_JSON
-@click.option("--diff", is_flag=True, help="Show each file's change, secrets masked.")
-def plan(path: Path, diff: bool, as_json: bool) -> None:
-    """Show what `install` would change, and change nothing.
+cluster.add_command(plan)
+cluster.add_command(drift)
 
-    Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
-    """
-    differences = plan_cluster(path, functools.partial(click.echo, err=True), with_content=diff)
-    print_plan(differences, diff=diff, as_json=as_json)
+
+def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:
+    """Return what was said, else that a person is asked where one sits at a terminal."""
+    if on_drift is None:
+        return OnDrift.ASK if is_asked and sys.stdin.isatty() and sys.stdout.isatty() else None
+    return OnDrift(on_drift)
 
 
 def _facts(installed: Installed) -> dict[str, Any]:

@@ -16,6 +16,7 @@ QUICK = {
         "whatif",
         "What survives when nodes or zones are lost.",
     ),
+    "graph": ("installer.cli.graph", "graph", "Draw the cluster as SVG, Mermaid or text."),
 }
 
 

@@ -96,7 +96,7 @@ def external_broker_findings(document: Document) -> Iterator[Finding]:
         if queue[key] != own and not queue["is_external"]:
             what = f"brokers of this cluster have the {key} {own}"
             remedy = "remove the key, or set is_external to true"
-            yield Finding(("rabbitmq", key), what, remedy)
+            yield Finding(("rabbitmq", key), what, remedy, "external-broker-key")
 
 
 def manager_certificate_findings(document: Document) -> Iterator[Finding]:

@@ -57,13 +57,14 @@ class Drifted:
     change: FileChange | None = None  # what a run does to the file, unless it is kept
 
     @property
-    def _is_secret(self) -> bool:
+    def is_secret(self) -> bool:
+        """Tell whether its content is nobody's business."""
         return self.change is None or self.change.file.secret  # of an orphan nobody knows
 
     def as_json(self) -> dict[str, str | None]:
         """Return it as JSON values; digests of secret files are left out."""
         states = {"written": self.written, "found": self.found, "wanted": self.wanted}
-        if self.kind == "file" and self._is_secret:
+        if self.kind == "file" and self.is_secret:
             states = {name: _without_digest(state) for name, state in states.items()}
         return {"kind": self.kind, "name": self.name, "drift": self.drift.value, **states}
 

@@ -60,6 +60,7 @@ class Service:
     """A service of ours that somebody may run already: its package, processes and data."""
 
     name: str
+    code: str  # of the check that nobody else runs it
     roles: tuple[Role, ...]
     package: str  # regular expression of its name
     processes: tuple[str, ...]
@@ -69,6 +70,7 @@ class Service:
 SERVICES = (
     Service(
         name="postgresql",
+        code="foreign-postgresql",
         roles=(Role.DATABASE,),
         package=r"postgresql-\d+|postgresql-server-\d+|patroni",
         processes=("postgres", "patroni"),
@@ -76,6 +78,7 @@ SERVICES = (
     ),
     Service(
         name="etcd",
+        code="foreign-etcd",
         roles=(Role.DATABASE,),
         package="etcd|etcd-server",
         processes=("etcd",),
@@ -83,6 +86,7 @@ SERVICES = (
     ),
     Service(
         name="rabbitmq",
+        code="foreign-rabbitmq",
         roles=(Role.QUEUE,),
         package="rabbitmq-server",
         processes=("beam.smp",),
@@ -90,6 +94,7 @@ SERVICES = (
     ),
     Service(
         name="nginx",
+        code="foreign-nginx",
         roles=(Role.MANAGER,),
         package="nginx",
         processes=("nginx",),
@@ -97,6 +102,7 @@ SERVICES = (
     ),
     Service(
         name="haproxy",
+        code="foreign-haproxy",
         roles=(Role.LOADBALANCER,),
         package="haproxy",
         processes=("haproxy", "keepalived"),

@@ -3,12 +3,14 @@
 import gc
 from typing import Any
 
+from manager.memory import return_freed_memory
 from manager.settings import settings_path
 from manager.settings_file import load_settings
 
 # Imports make hardly any garbage, and looking for it takes a fifth of their time.
 # Source: Python's documentation of gc.freeze.
 gc.disable()
+return_freed_memory()
 
 _rest = load_settings(settings_path()).rest
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from manager.errors import Forbidden, Unauthorized
@@ -188,9 +188,9 @@ class Authenticator:
         permissions = self._permissions.table(session, user.permission_version)
         return _caller(user, user.tenant if user.execution_key else credentials.tenant, permissions)
 
-    def _password_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
+    def _password_owner(self, session: Session, credentials: Credentials) -> Any:
         values = {"username": credentials.username, "tenant": credentials.tenant}
-        user = _USER_OF_NAME.execute(session, **values).one_or_none()
+        user = _USER_OF_NAME.row(session, **values)
         right = self._passwords.is_right(credentials.password, user.password_hash if user else None)
         if user is None or not right or not user.active or is_locked(session, user):
             if user is not None and not right:
@@ -203,12 +203,12 @@ class Authenticator:
             self._note_login(user.id)
         return user
 
-    def _token_owner(self, session: Session, credentials: Credentials) -> Row[Any]:
+    def _token_owner(self, session: Session, credentials: Credentials) -> Any:
         value = parse_token(credentials.token)
         if value is None:
             raise Unauthorized("User unauthorized: Invalid authentication token")
         values = {"token_id": value.id, "tenant": credentials.tenant}
-        user = _USER_OF_TOKEN.execute(session, **values).one_or_none()
+        user = _USER_OF_TOKEN.row(session, **values)
         if user is None or not value.is_of(user.secret_hash) or not user.active:
             raise Unauthorized("User unauthorized: Invalid authentication token")
         if self._must_note(f"token {value.id}"):
@@ -252,9 +252,9 @@ class Authenticator:
             session.execute(statement)
 
 
-def _execution_owner(session: Session, credentials: Credentials) -> Row[Any]:
+def _execution_owner(session: Session, credentials: Credentials) -> Any:
     values = {"token_hash": execution_token_hash(credentials.token)}
-    user: Row[Any] | None = _USER_OF_EXECUTION.execute(session, **values).one_or_none()
+    user = _USER_OF_EXECUTION.row(session, **values)
     if user is None or not user.active:
         raise Unauthorized("User unauthorized: Invalid authentication token")
     if credentials.tenant not in (None, user.tenant):
@@ -281,7 +281,7 @@ def is_locked(session: Session, user: Any) -> bool:
     return bool(datetime.now(UTC) < user.last_failed_login_at + timedelta(minutes=lock_minutes))
 
 
-def _caller(user: Row[Any], tenant: str | None, permissions: PermissionTable) -> Caller:
+def _caller(user: Any, tenant: str | None, permissions: PermissionTable) -> Caller:
     if tenant is not None and user.tenant is None:
         raise Forbidden(
             f"Authorization failed: Tried to authenticate with invalid tenant name: {tenant}"

@@ -67,7 +67,7 @@ def check_parents(session: Session, deployment: Deployment, parents: Collection[
 def parent_keys(session: Session, deployment_key: int) -> list[int]:
     """Return the keys of a deployment's parents."""
     session.flush()  # a label may be new
-    return list(_PARENTS.execute(session, child=deployment_key).scalars())
+    return [row.parent for row in _PARENTS.rows(session, child=deployment_key)]
 
 
 def recalculate(session: Session, keys: Collection[int]) -> None:

@@ -56,7 +56,7 @@ def store_events(
     sender: Sender,
 ) -> int:
     """Store rows made by `event_rows`; return how many: none if the execution is unknown."""
-    found = _INSERT.execute(
+    return _INSERT.count(
         session,
         events=orjson.dumps(list(rows)).decode(),
         execution_id=execution_id,
@@ -64,7 +64,6 @@ def store_events(
         manager_name=sender.manager_name,
         agent_name=sender.agent_name,
     )
-    return int(found.rowcount)
 
 
 def event_rows(events: object, logs: object) -> Iterator[dict[str, Any]]:

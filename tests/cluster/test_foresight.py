@@ -17,7 +17,15 @@ from installer.foresight.survival import Leaders, Outcome, Part
 from installer.foresight.whatif import Consequence, consequence
 from tests.support.cluster import Cluster, wait_until
 from tests.support.ledger import Ledger, Task, as_manager, kept, now
-from tests.support.losses import leader, members, new_token, predicted, say, sql
+from tests.support.losses import (
+    leader,
+    members,
+    new_token,
+    predicted,
+    say,
+    sql,
+    synchronous_replica,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -66,7 +74,7 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _switch_over(cluster: Cluster, story: Story) -> None:
-    old, new = leader(cluster), synchronous(cluster)
+    old, new = leader(cluster), synchronous_replica(cluster)
     story.switched_at = now()
     words = ("--leader", old, "--candidate", new, "--force")
     cluster.on(old, "patronictl", "-c", "/etc/patroni/config.yml", "switchover", "postgres", *words)
@@ -75,12 +83,14 @@ def _switch_over(cluster: Cluster, story: Story) -> None:
 
 
 def _lose_replica_and_broker(cluster: Cluster, story: Story, token: str, lost: list[str]) -> None:
-    lost += [synchronous(cluster), cluster.having("queue")[1]]
+    lost += [synchronous_replica(cluster), cluster.having("queue")[1]]
     story.told.append(_foretold(cluster, lost))
     story.lost_at = now()
     for node in lost:
         cluster.fail("power-off", node)
-    wait_until(lambda: synchronous(cluster) not in lost, "another is synchronous", timeout_s=60)
+    wait_until(
+        lambda: synchronous_replica(cluster) not in lost, "another is synchronous", timeout_s=60
+    )
     resumed = lambda: story.ledger.acknowledged(since=now() - 1)  # noqa: E731
     wait_until(resumed, "writes resume", timeout_s=60)
     story.answers["REST"] = request(cluster, token)
@@ -103,7 +113,7 @@ def _lose_the_primary_too(cluster: Cluster, story: Story, token: str, lost: list
 
 
 def _foretold(cluster: Cluster, lost: list[str]) -> Consequence:
-    known = Leaders(primary=leader(cluster), synchronous=synchronous(cluster))
+    known = Leaders(primary=leader(cluster), synchronous=synchronous_replica(cluster))
     return consequence(load_outlook(cluster.inventory), lost, leaders=known)
 
 
@@ -119,11 +129,6 @@ def _heal(cluster: Cluster, lost: list[str]) -> None:
 def _is_whole(cluster: Cluster) -> bool:
     found = members(cluster).values()
     return sorted(str(member["Role"]) for member in found) == ["Leader", "Replica", "Sync Standby"]
-
-
-def synchronous(cluster: Cluster) -> str:
-    found = members(cluster).items()
-    return next(name for name, member in found if member["Role"] == "Sync Standby")
 
 
 def request(cluster: Cluster, token: str) -> str:

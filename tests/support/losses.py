@@ -22,7 +22,18 @@ def members(cluster: Cluster) -> dict[str, dict[str, object]]:
 
 
 def leader(cluster: Cluster) -> str:
-    return next(name for name, member in members(cluster).items() if member["Role"] == "Leader")
+    return _member_that_is(cluster, "Leader")
+
+
+def synchronous_replica(cluster: Cluster) -> str:
+    return _member_that_is(cluster, "Sync Standby")
+
+
+def _member_that_is(cluster: Cluster, role: str) -> str:
+    for name, member in members(cluster).items():
+        if member["Role"] == role:
+            return name
+    raise AssertionError(f"no member of the database is {role}")
 
 
 def etcd_leader(cluster: Cluster) -> str:

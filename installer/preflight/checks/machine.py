@@ -92,7 +92,7 @@ def _advised_memory_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 
 def _cpu_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
-    if subject.facts.node.cpus < 2 and not subject.wanted.has(Role.LOADBALANCER):
+    if subject.facts.node.cpus < 2 and subject.wanted.roles != (Role.LOADBALANCER,):
         yield warning(
             "one CPU: a busy process delays etcd's and the broker's heartbeats",
             "give the host two CPUs or more",

@@ -174,10 +174,10 @@ def _stop(listener: Listener) -> str:
 CHECKS = (
     Check("clock-offset", "the clocks agree", _clock_findings),
     Check("clock-unsynchronised", "something keeps the clock right", _time_service_findings),
-    Check("address-missing", "the host has its addresses", _address_findings),
+    Check("address-not-here", "the host has its addresses", _address_findings),
     Check("ipv6-disabled", "IPv6 is on where it is used", _ipv6_findings),
     Check("mtu-mixed", "all nodes have one MTU", _mtu_findings),
-    Check("virtual-ip-taken", "nobody else has the virtual IP", _virtual_ip_findings),
-    Check("port-taken", "the ports are free, or ours", _port_findings),
+    Check("virtual-ip-answers", "nobody else has the virtual IP", _virtual_ip_findings),
+    Check("port-held", "the ports are free, or ours", _port_findings),
     Check("firewall-drops", "the packet filter lets the nodes through", _firewall_findings),
 )

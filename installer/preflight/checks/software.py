@@ -78,10 +78,12 @@ def _mismatch_findings(of: Callable[[Subject], str], what: str, remedy: str) -> 
         told = Counter(of(other) for other in cluster.values() if of(other))
         if not own or len(told) < 2:
             return
-        usual, count = told.most_common(1)[0]
-        if own != usual or count == told[own] * len(told) == 1:
-            others = [name for name, s in cluster.items() if of(s) not in ("", own)]
-            yield Finding(f"{what} {own}, that of {', '.join(others)} {usual}", remedy)
+        is_usual = told[own] > max(count for other, count in told.items() if other != own)
+        if not is_usual:  # where no side is the larger, each may be the wrong one
+            others = [
+                f"{name} has {of(s)}" for name, s in cluster.items() if of(s) not in ("", own)
+            ]
+            yield Finding(f"{what} {own}; {', '.join(others)}", remedy)
 
     return find
 
@@ -161,7 +163,7 @@ def _package_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 _FOREIGN = tuple(
     Check(
-        f"foreign-{service.name}",
+        service.code,
         f"nobody else runs {service.name} here",
         _foreign_findings(service),
     )
@@ -178,7 +180,7 @@ CHECKS = (
     Check("unit-masked", "the units may start", _masked_findings),
     Check("cluster-other", "the node is of this cluster", _token_findings),
     Check(
-        "etcd-cluster-id-mismatch",
+        "etcd-data-mixed",
         "etcd's data are of one cluster",
         _mismatch_findings(
             lambda subject: subject.facts.identities.etcd_cluster_id,
@@ -187,7 +189,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "postgresql-system-id-mismatch",
+        "postgresql-data-mixed",
         "the database's files are of one cluster",
         _mismatch_findings(
             lambda subject: subject.facts.identities.postgresql_system_id,

@@ -144,5 +144,5 @@ CHECKS = (
     Check("shared-memory-small", "/dev/shm is large enough", _shared_memory_findings),
     Check("selinux-enforcing", "SELinux denies nothing", _selinux_findings),
     Check("apparmor-confined", "AppArmor does not confine the services", _apparmor_findings),
-    Check("locale-missing", "the locales are there", _locale_findings),
+    Check("locale-absent", "the locales are there", _locale_findings),
 )

@@ -4,7 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import bindparam, select, text
+from sqlalchemy.exc import DataError
 
+from manager.errors import Unavailable
 from manager.storage.models import User
 from manager.storage.prepared import Prepared
 
@@ -37,9 +39,9 @@ def test_a_prepared_statement_takes_other_values_each_time(database):
     )
 
     with database.session() as session:
-        found = [find.execute(session, name=name).scalars().all() for name in (*names, "admin")]
+        found = [find.rows(session, name=name) for name in (*names, "admin")]
 
-    assert found == [["admin"], [], ["admin"]]
+    assert found == [[("admin",)], [], [("admin",)]]
 
 
 def test_a_prepared_statement_sees_what_its_transaction_wrote(database):
@@ -48,7 +50,30 @@ def test_a_prepared_statement_sees_what_its_transaction_wrote(database):
     with database.session() as session:
         session.scalars(select(User).where(User.username == "admin")).one().role = "default"
         session.flush()
-        seen = find.execute(session, name="admin").scalar_one()
+        seen = find.row(session, name="admin").role
         session.rollback()
 
     assert seen == "default"
+
+
+def test_a_prepared_statement_tells_of_a_lost_connection_as_others_do(database):
+    find = Prepared(text("SELECT :word AS word"))
+
+    with pytest.raises(Unavailable):
+        _ask_over_a_lost_connection(database, find)
+
+    with database.session() as session:
+        assert find.row(session, word="found").word == "found"
+
+
+def _ask_over_a_lost_connection(database, find):
+    with database.session() as session, database.session() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend(session)})
+        find.row(session, word="lost")
+
+
+def test_a_prepared_statement_refuses_values_as_others_do(database):
+    find = Prepared(text("SELECT CAST(:word AS text) AS word"))
+
+    with pytest.raises(DataError), database.session() as session:
+        find.row(session, word="\0")

@@ -15,7 +15,7 @@ from installer.actions.rollout import RunOptions
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import WAIVE, Telling, reports, tell_examination
 from installer.report import print_text, print_timing, report_for
 
 _PLAN = click.option(
@@ -100,8 +100,9 @@ def preflight(
     """
     began = time.monotonic()
     found = preflight_cluster(path, waived)
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.examination.demand()
+    then = f"cfy_manager cluster install -i {path}"
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 cluster.add_command(plan)

@@ -14,7 +14,7 @@ from installer.actions.remove import remove_node
 from installer.actions.reporter import this_node_id
 from installer.actions.roles import SERVICES
 from installer.actions.rollout import RunOptions
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import WAIVE, Telling, reports, tell_examination
 from installer.config.check import DEFAULT_CONFIG
 from installer.report import print_text, print_timing, report_for
 
@@ -102,8 +102,8 @@ def preflight(
     manager = _given(addresses)
     overrides = {"manager": manager} if manager else {}
     found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived)
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.examination.demand()
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then="cfy_manager install")
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 def _summary(installed: NodeInstalled) -> str:

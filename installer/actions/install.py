@@ -10,9 +10,10 @@ from installer.actions.adopt import adopt
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.machines import remember_machines
 from installer.actions.on_drift import Ask, OnDrift, decide
+from installer.actions.options import RunOptions
 from installer.actions.plan import Promise, open_promise
 from installer.actions.preflight import admit, network_of, wanted_of
-from installer.actions.rollout import Look, RunOptions, Survey, roll_out, survey
+from installer.actions.rollout import Look, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
 from installer.engine.engine import Engine

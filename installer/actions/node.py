@@ -8,8 +8,9 @@ from typing import Any
 
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, Installed, add_installed
+from installer.actions.options import RunOptions
 from installer.actions.preflight import admit, lone_wanted
-from installer.actions.rollout import Look, NodeJob, RunOptions, roll_out, survey
+from installer.actions.rollout import Look, NodeJob, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
 from installer.bundle.use import bundle_stages

@@ -27,6 +27,13 @@ WAIVE = click.option(
     help="Go on in spite of what this check finds; repeatable.",
 )
 
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show the services' journals also where the cause of a failure is known.",
+)
+
 
 def reports(command: F) -> F:
     """Add the options that say where to write what was found."""
@@ -68,14 +75,14 @@ def tell_examination(examined: Examined, seconds: float, telling: Telling) -> No
 
     Raises PreflightError with everything that forbids the work.
     """
-    found, tried = examined.examination, examined.network
+    found, network = examined.examination, examined.network
     _write_reports(found, seconds, telling)
     if telling.as_json:
-        network = {"network": matrix_document(tried)} if tried else {}
-        print_text(json.dumps(json_of(found, seconds) | network))
+        tried = {"network": matrix_document(network)} if network else {}
+        print_text(json.dumps(json_of(found, seconds) | tried))
     else:
-        if tried and tried.attempts:
-            _print_matrix(tried)
+        if network is not None and network.attempts:
+            _print_matrix(network)
         _print(found, seconds)
     found.demand()
     if not telling.as_json:

@@ -12,6 +12,7 @@ from installer.roles.database.model import (
     Application,
     Certificates,
     DatabaseSettings,
+    EtcdTiming,
     KeyPair,
     Member,
     Passwords,
@@ -48,6 +49,7 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         node_parameters=node_parameters(facts.memory_bytes, server["config"]),
         cluster_parameters=cluster_parameters(server["config"]),
         failover=_failover(cluster["patroni"]),
+        etcd_timing=_etcd_timing(cluster["etcd"]),
     )
 
 
@@ -63,6 +65,12 @@ def _members(
         return found[0], members
     alone = Member(name=inputs.name, address=address)
     return alone, (alone,)
+
+
+def _etcd_timing(etcd: Mapping[str, Any]) -> EtcdTiming:
+    return EtcdTiming(
+        heartbeat_ms=etcd["heartbeat_interval_ms"], election_ms=etcd["election_timeout_ms"]
+    )
 
 
 def _failover(patroni: Mapping[str, Any]) -> Failover:

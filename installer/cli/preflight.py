@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
+from installer.actions.preflight import Examined
 from installer.preflight.checks import CHECKS
 from installer.preflight.examination import Examination, Verdict
+from installer.preflight.network import CODES as NETWORK_CODES
+from installer.preflight.network import Tried, matrix_document, matrix_legend, matrix_rows
 from installer.preflight.report import as_json as json_of
 from installer.preflight.report import as_junit, counts, node_report, rows
-from installer.report import print_rows, print_text
+from installer.report import print_lines, print_rows, print_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +25,13 @@ WAIVE = click.option(
     multiple=True,
     metavar="CODE",
     help="Go on in spite of what this check finds; repeatable.",
+)
+
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show the services' journals also where the cause of a failure is known.",
 )
 
 
@@ -45,7 +55,8 @@ def reports(command: F) -> F:
 
 def _list_checks(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
-        print_rows(("check", "what holds"), [(check.code, check.title) for check in CHECKS])
+        every = [*((check.code, check.title) for check in CHECKS), *NETWORK_CODES.items()]
+        print_rows(("check", "what holds"), every)
         ctx.exit()
 
 
@@ -59,16 +70,18 @@ class Telling:
     then: str  # the command that comes next when nothing forbids it
 
 
-def tell_examination(found: Examination, seconds: float, telling: Telling) -> None:
+def tell_examination(examined: Examined, seconds: float, telling: Telling) -> None:
     """Print what was found and write the reports that were asked for.
 
     Raises PreflightError with everything that forbids the work.
     """
+    found = examined.examination
     _write_reports(found, seconds, telling)
     if telling.as_json:
-        print_text(json.dumps(json_of(found, seconds)))
+        network = {"network": matrix_document(examined.network)} if examined.network else {}
+        print_text(json.dumps(json_of(found, seconds) | network))
     else:
-        _print(found, seconds)
+        _print(examined, seconds)
     found.demand()
     if not telling.as_json:
         print_text(f"Next: {telling.then}")
@@ -84,10 +97,19 @@ def _write_reports(found: Examination, seconds: float, telling: Telling) -> None
             (folder / f"{node}.txt").write_text(node_report(found, node), encoding="utf-8")
 
 
-def _print(found: Examination, seconds: float) -> None:
+def _print(examined: Examined, seconds: float) -> None:
+    found = examined.examination
+    if examined.network is not None and examined.network.attempts:
+        _print_matrix(examined.network)
     if table := rows(found):
         print_rows(("result", "check", "nodes"), table)
         print_text("")
     for problem in found.shared(Verdict.WARNING, Verdict.WAIVED):
         print_text(str(problem))
     print_text(f"Preflight: {counts(found)}, in {seconds:.1f} s. Nothing was changed.")
+
+
+def _print_matrix(tried: Tried) -> None:
+    headings, *lines = matrix_rows(tried)
+    print_lines(headings, lines)
+    print_text(f"{matrix_legend(tried)}\n")

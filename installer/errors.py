@@ -65,7 +65,6 @@ class Problem:
             "details": list(self.details),
             "file": self.file,
             "line": self.line,
-            "details": list(self.details),
         }
 
 

@@ -106,9 +106,8 @@ def preflight(
     """
     began = time.monotonic()
     found = preflight_cluster(path, waived)
-    telling = Telling(
-        as_json=as_json, junit=junit, folder=folder, then=f"cfy_manager cluster install -i {path}"
-    )
+    then = f"cfy_manager cluster install -i {path}"
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
     tell_examination(found, time.monotonic() - began, telling)
 
 

@@ -75,13 +75,15 @@ def tell_examination(examined: Examined, seconds: float, telling: Telling) -> No
 
     Raises PreflightError with everything that forbids the work.
     """
-    found = examined.examination
+    found, network = examined.examination, examined.network
     _write_reports(found, seconds, telling)
     if telling.as_json:
-        network = {"network": matrix_document(examined.network)} if examined.network else {}
-        print_text(json.dumps(json_of(found, seconds) | network))
+        tried = {"network": matrix_document(network)} if network else {}
+        print_text(json.dumps(json_of(found, seconds) | tried))
     else:
-        _print(examined, seconds)
+        if network is not None and network.attempts:
+            _print_matrix(network)
+        _print(found, seconds)
     found.demand()
     if not telling.as_json:
         print_text(f"Next: {telling.then}")
@@ -97,10 +99,7 @@ def _write_reports(found: Examination, seconds: float, telling: Telling) -> None
             (folder / f"{node}.txt").write_text(node_report(found, node), encoding="utf-8")
 
 
-def _print(examined: Examined, seconds: float) -> None:
-    found = examined.examination
-    if examined.network is not None and examined.network.attempts:
-        _print_matrix(examined.network)
+def _print(found: Examination, seconds: float) -> None:
     if table := rows(found):
         print_rows(("result", "check", "nodes"), table)
         print_text("")

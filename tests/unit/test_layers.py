@@ -25,6 +25,7 @@ LEVELS = {
     "installer.cluster_secrets": 2,
     "installer.inventory": 2,
     "installer.config": 2,
+    "installer.legacy": 2,
     "installer.pki": 2,
     "installer.journal": 1,
     "installer.lock": 1,

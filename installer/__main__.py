@@ -2,8 +2,8 @@
 
 import sys
 
-# the command that connects to nothing need not wait for gevent, a third of its time
-if sys.argv[1:2] != ["validate"]:
+# the commands that connect to nothing need not wait for gevent, a third of their time
+if sys.argv[1:2] not in (["validate"], ["explain"]):
     from gevent import monkey
 
     monkey.patch_all()

@@ -141,11 +141,13 @@ def _findings(document: Document) -> Iterator[Finding]:
         if name not in SECRET_KINDS:
             meant = nearest(name, SECRET_KINDS)
             remedy = f"did you mean `{meant}`?" if meant else "remove it"
-            yield Finding((name,), "this secret is not known", remedy)
+            yield Finding((name,), "this secret is not known", remedy, "unknown-key")
         elif not isinstance(value, str) or not value:
-            yield Finding((name,), "this is no text", "put it in quotes, or remove the line")
+            remedy = "put it in quotes, or remove the line"
+            yield Finding((name,), "this is no text", remedy, "bad-value")
         elif fault := password_fault(value):
-            yield Finding((name,), fault, "remove the line to have one generated")
+            remedy = "remove the line to have one generated"
+            yield Finding((name,), fault, remedy, "weak-password")
 
 
 def _mode_problems(path: Path) -> Iterator[Problem]:
@@ -156,6 +158,7 @@ def _mode_problems(path: Path) -> Iterator[Problem]:
             what=f"others may read it: its mode is {mode:04o}",
             remedy=f"chmod 600 {path}, and replace the secrets if others had access",
             file=str(path),
+            code="secrets-readable",
         )
 
 

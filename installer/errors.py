@@ -11,6 +11,7 @@ InstallerError (1)
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Severity(StrEnum):
@@ -34,14 +35,35 @@ class Problem:
     line: int | None = None
     code: str = ""
     severity: Severity = Severity.ERROR
+    details: tuple[str, ...] = ()  # lines below it: its cause, the evidence, the journal's end
 
     def __str__(self) -> str:
         place = self.where
         if self.file is not None:
             position = self.file if self.line is None else f"{self.file}:{self.line}"
             place = f"{position}: {self.where}"
+        remedies = [f"→ {line}" for line in self.remedy.splitlines()]
+        return "\n    ".join([f"{place}: {self.brief}", *self.details, *remedies])
+
+    @property
+    def brief(self) -> str:
+        """Return what it is in one line, without place and remedy."""
+        kind = "warning: " if self.severity is Severity.WARNING else ""
         code = f" [{self.code}]" if self.code else ""
-        return f"{place}: {self.what}{code}\n    → {self.remedy}"
+        return f"{kind}{self.what}{code}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the problem as an object for programs."""
+        return {
+            "severity": str(self.severity),
+            "code": self.code,
+            "where": self.where,
+            "what": self.what,
+            "remedy": self.remedy,
+            "details": list(self.details),
+            "file": self.file,
+            "line": self.line,
+        }
 
 
 class InstallerError(Exception):

@@ -1,19 +1,19 @@
 """The cluster file: which machines there are, what each does, and how they are reached."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from installer.config.check import document_findings, in_line_order
+from installer.config.check import document_findings, in_line_order, only_warnings
 from installer.config.files import named_files
 from installer.config.inventory_rules import INVENTORY_RULES, complete_inventory, nodes_with
 from installer.config.load import load_documents
 from installer.config.model import Document
 from installer.config.schema import inventory_with_settings_schema
 from installer.config.source import Finding, KeyPath, Loaded, value_at
-from installer.errors import ConfigError, Problem
+from installer.errors import Problem
 
 
 class Role(StrEnum):
@@ -70,6 +70,8 @@ class Inventory:
     secrets_path: Path
     certificates_path: Path
     bundle_path: Path | None
+    waive: tuple[str, ...] = ()  # codes of warnings and checks that the operator accepts
+    warnings: tuple[Problem, ...] = ()
 
     def with_role(self, role: Role) -> tuple[Node, ...]:
         """Return the nodes that have a role, in the order of the file."""
@@ -86,9 +88,9 @@ def load_inventory(path: Path) -> Inventory:
     Raises ConfigError with every problem of the file.
     """
     loaded = load_documents([path])
-    if problems := tuple(inventory_problems(loaded, path)):
-        raise ConfigError(*problems)
-    return _inventory(complete_inventory(loaded.document), path.absolute())
+    warnings = only_warnings(inventory_problems(loaded, path))
+    inventory = _inventory(complete_inventory(loaded.document), path.absolute())
+    return replace(inventory, warnings=warnings)
 
 
 def inventory_problems(loaded: Loaded, path: Path) -> Iterator[Problem]:
@@ -112,7 +114,8 @@ def _file_findings(document: Document, folder: Path) -> Iterator[Finding]:
             _resolve(folder, text).stat()
         except OSError as error:
             what = f"{text} cannot be read: {error.strerror}"
-            yield Finding(path, what, "correct the path: a relative one starts at the inventory")
+            remedy = "correct the path: a relative one starts at the inventory"
+            yield Finding(path, what, remedy, "file-unreadable")
 
 
 def _named_files(document: Document) -> Iterator[tuple[KeyPath, str]]:
@@ -145,6 +148,7 @@ def _inventory(document: dict[str, Any], path: Path) -> Inventory:
         secrets_path=_resolve(folder, document["secrets"] or f"{path.stem}.secrets.yaml"),
         certificates_path=_resolve(folder, document["certificates"] or f"certs/{name}"),
         bundle_path=_resolve(folder, bundle) if bundle else None,
+        waive=tuple(document["waive"]),
     )
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -153,39 +153,21 @@ def print_timing(results: Sequence[PhaseResult]) -> None:
     Console().print(table)
 
 
-class NodeChanges(Protocol):
-    """What a plan knows of one node."""
-
-    def lines(self) -> tuple[str, ...]:
-        """Return one imperative line for each change."""
-
-    def file_diffs(self) -> tuple[str, ...]:
-        """Return the unified diff of each file, secrets masked."""
-
-
-def print_plan(changes: Mapping[str, NodeChanges], *, diff: bool, as_json: bool) -> None:
-    """Print what would change on each node, and how much in all."""
-    if as_json:
-        print(json.dumps({node: list(change.lines()) for node, change in changes.items()}))
-        return
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    for node, change in changes.items():
-        for line in change.lines():
-            console.print(f"{node}: {line}")
-        for text in change.file_diffs() if diff else ():
-            console.print(text)
-    total = sum(len(change.lines()) for change in changes.values())
-    busy = sum(1 for change in changes.values() if change.lines())
-    words = f"{total} changes on {busy} of {len(changes)} nodes" if total else "no changes"
-    console.print(f"Plan: {words}. Nothing was changed.")
-
-
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print one table."""
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def print_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one table with one line for each row, also in a pipe; the last column may be long."""
+    table = [headings, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings) - 1)]
+    for *cells, last in table:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        print_text("  ".join((*padded, last)).rstrip())
 
 
 def print_text(text: str) -> None:

@@ -9,12 +9,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 _PACKAGE = Path(__file__).parent
 
 
+def _folder() -> Path:
+    shipped = _PACKAGE / "_templates"
+    return shipped if shipped.is_dir() else _PACKAGE.parent / "templates"
+
+
+def sources() -> tuple[Path, ...]:
+    """Return the files of all templates, sorted."""
+    return tuple(sorted(path for path in _folder().rglob("*") if path.is_file()))
+
+
 @cache
 def _environment() -> Environment:
-    shipped = _PACKAGE / "_templates"
-    folder = shipped if shipped.is_dir() else _PACKAGE.parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(_folder()),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -6,6 +6,7 @@ and a rollout runs several commands on each manager.
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -135,6 +136,7 @@ def _database(settings: Settings, *, connections: int = 5) -> "Iterator[Database
 def _work(settings: Settings, options: argparse.Namespace) -> int:
     from manager.worker.service import serve
 
+    logging.getLogger().setLevel(settings.worker.log_level)
     os.environ[PATH_VARIABLE] = str(options.config)  # tasks are processes of their own
     serve(settings)
     return 0

@@ -3,11 +3,12 @@
 import logging
 
 
-def configure_logging() -> None:
-    """Log to standard error; libraries that report each detail of a failure keep it to themselves.
+def configure_logging(level: str = "INFO") -> None:
+    """Log from `level` on to standard error.
 
-    What fails in them reaches us as an exception, and our own line says it once.
+    Libraries that report each detail of a failure keep it to themselves: what fails in them
+    reaches us as an exception, and our own line says it once.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_PATH = Path("/opt/manager/manager.yaml")
 PATH_VARIABLE = "MANAGER_CONFIG"
 SYNC_UNIT = "cloudify-syncthing.service"
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class RabbitmqSettings:
     password: str = field(repr=False)
     ca_path: Path
     port: int = 5671
+    vhost: str = "/"
     management_port: int = 15671
     is_external: bool = False
 
@@ -84,6 +87,8 @@ class RestSettings:
     threads: int = 8
     failed_logins_before_account_lock: int = 4
     account_lock_period: int = -1
+    default_page_size: int = 1000
+    log_level: str = "INFO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +127,27 @@ class WorkerSettings:
     """The management worker: how many workflows and operations it runs at once, each in a process.
 
     Plugins and temporary files are below `home`. At its stop, operations that run have
-    `stop_timeout_s` to end; what has not ended then runs again elsewhere.
+    `stop_timeout_s` to end; what has not ended then runs again elsewhere. A failing operation is
+    tried `task_retries` times more (-1: without end), `task_retry_interval` seconds apart.
     """
 
     home: Path = Path("/opt/manager/work")
     workflows: int = 20
     operations: int = 20
     stop_timeout_s: int = 10
+    task_retries: int = 60
+    task_retry_interval: int = 15
+    log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """What agents on application hosts begin with; `heartbeat` is in seconds."""
+
+    min_workers: int = 2
+    max_workers: int = 5
+    heartbeat: int = 30
+    log_level: str = "INFO"
 
 
 def default_services() -> dict[str, str]:
@@ -154,12 +173,23 @@ class Settings:
     paths: PathSettings = PathSettings()
     files: FileSettings = FileSettings()
     worker: WorkerSettings = WorkerSettings()
+    agent: AgentSettings = AgentSettings()
     services: dict[str, str] = field(default_factory=default_services)
 
 
 def settings_path() -> Path:
     """Return where manager.yaml is: the environment's choice or the documented place."""
     return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+
+
+def is_host(text: str) -> bool:
+    """Tell whether `text` is an IP address or a host name.
+
+    Source: RFC 1123, 2.1; a last label of digits would make a mistyped IPv4 address a name.
+    """
+    labels = text.split(".")
+    is_name = all(map(_LABEL.fullmatch, labels)) and len(text) <= 253 and not labels[-1].isdigit()
+    return is_name or is_address(text)
 
 
 def is_address(text: str) -> bool:

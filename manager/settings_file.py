@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from manager.errors import SettingsError, SettingsProblem
-from manager.settings import NodeAddress, Settings, is_address
+from manager.settings import NodeAddress, Settings, is_host
 
 _SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "disable")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _CORRECT_TYPE = "correct the value; docs/reference/manager-yaml.md describes every key"
 
 
@@ -125,6 +126,7 @@ def _rule_problems(settings: Settings) -> Iterator[SettingsProblem]:
     yield from _hosts_problems("rabbitmq.hosts", settings.rabbitmq.hosts)
     yield from _database_problems(settings)
     yield from _number_problems(settings)
+    yield from _level_problems(settings)
 
 
 def _manager_problems(settings: Settings) -> Iterator[SettingsProblem]:
@@ -133,10 +135,10 @@ def _manager_problems(settings: Settings) -> Iterator[SettingsProblem]:
             yield SettingsProblem(f"manager.{key}", "empty", "name the manager's address")
     if not settings.manager.hostname:
         yield SettingsProblem("manager.hostname", "empty", "name the manager")
-    if settings.file_sync.enabled and not is_address(settings.manager.private_ip):
+    if settings.file_sync.enabled and not is_host(settings.manager.private_ip):
         yield SettingsProblem(
             "manager.private_ip",
-            f"{settings.manager.private_ip!r} is not an IP address",
+            f"{settings.manager.private_ip!r} is neither an IP address nor a host name",
             "use an address that the other managers can reach",
         )
 
@@ -187,8 +189,22 @@ def _number_problems(settings: Settings) -> Iterator[SettingsProblem]:
         "worker.workflows": (settings.worker.workflows, 1),
         "worker.operations": (settings.worker.operations, 1),
         "worker.stop_timeout_s": (settings.worker.stop_timeout_s, 0),
+        "worker.task_retries": (settings.worker.task_retries, -1),
+        "worker.task_retry_interval": (settings.worker.task_retry_interval, 0),
+        "rest.default_page_size": (settings.rest.default_page_size, 1),
+        "agent.min_workers": (settings.agent.min_workers, 1),
+        "agent.max_workers": (settings.agent.max_workers, 1),
+        "agent.heartbeat": (settings.agent.heartbeat, 1),
     }
     for where, (value, minimum) in lowest.items():
         maximum = 65535 if where.endswith("port") else value
         if not minimum <= value <= maximum:
             yield SettingsProblem(where, f"{value} is out of range", f"use {minimum} or more")
+
+
+def _level_problems(settings: Settings) -> Iterator[SettingsProblem]:
+    for section in ("rest", "worker", "agent"):
+        level = getattr(settings, section).log_level
+        if level not in _LEVELS:
+            what, remedy = f"{level!r} is unknown", f"use one of {', '.join(_LEVELS)}"
+            yield SettingsProblem(f"{section}.log_level", what, remedy)

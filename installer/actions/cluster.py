@@ -7,7 +7,13 @@ from pathlib import Path
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
 from installer.bundle.use import bundle_stages
-from installer.cluster_secrets import ensure_secrets, provisional_secrets
+from installer.cluster_secrets import (
+    SECRET_KINDS,
+    ensure_secrets,
+    load_secrets,
+    provisional_secrets,
+    with_settings,
+)
 from installer.config.model import NodeInputs
 from installer.engine.target import Target
 from installer.expand import certificate_requests, expand, node_files
@@ -22,6 +28,7 @@ class Cluster:
     inventory: Inventory
     inputs: dict[str, NodeInputs]
     bundle: Bundle | None
+    is_provisional: bool = False  # some secrets or certificates are not those that a run makes
 
     @property
     def address(self) -> str:
@@ -68,6 +75,7 @@ def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:
     """
     requests = certificate_requests(inventory)
     store = CertificateStore(inventory.certificates_path)
+    is_whole = save or _is_whole(inventory, store)
     if save:
         secrets = ensure_secrets(inventory.secrets_path)
         store.ensure(requests)
@@ -79,4 +87,12 @@ def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:
         inventory=inventory,
         inputs=expand(inventory, secrets, certificates),
         bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
+        is_provisional=not is_whole,
     )
+
+
+def _is_whole(inventory: Inventory, store: CertificateStore) -> bool:
+    """Tell whether every secret and certificate is there already."""
+    known = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
+    is_certified = not store.pending(certificate_requests(inventory))
+    return known.keys() >= SECRET_KINDS.keys() and is_certified

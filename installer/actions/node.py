@@ -8,7 +8,8 @@ from typing import Any
 
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, Installed, add_installed
-from installer.actions.rollout import NodeJob, RunOptions, roll_out, survey
+from installer.actions.preflight import admit, lone_wanted
+from installer.actions.rollout import Look, NodeJob, RunOptions, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
 from installer.bundle.use import bundle_stages
@@ -19,6 +20,8 @@ from installer.events import Outcome
 from installer.expand.local import local_node
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
+from installer.preflight.checks import CODES
+from installer.preflight.examination import demand_known
 from installer.report import Report
 
 SECRETS = STATE / "secrets.yaml"
@@ -48,6 +51,7 @@ def install_node(
     paths: Sequence[Path], overrides: Mapping[str, Any], options: RunOptions, report: Report
 ) -> NodeInstalled:
     """Bring this host to the state that its config.yaml describes; again changes nothing."""
+    demand_known(options.waived, CODES)
     config = load_config(paths, overrides)
     with (
         hold_lock(STATE / "lock", "install"),
@@ -57,9 +61,18 @@ def install_node(
         add_installed(config, STATE)
         node = local_node(config, STATE)
         job = replace(local_job(node.inputs), files=node.files)
-        with survey([job]) as seen:
+        with survey([job], look=_admission(node.inputs, options, report)) as seen:
             results = roll_out(seen, options, notify)
     return NodeInstalled(config=node.inputs.config, results=results, log_path=log_path)
+
+
+def _admission(inputs: NodeInputs, options: RunOptions, report: Report) -> Look | None:
+    """Return what asks every check first, unless config.yaml skips validations."""
+    config = inputs.config
+    if config["validations"]["skip_validations"]:
+        return None
+    waived = {*options.waived, *config["waive"]}
+    return lambda engine: admit(engine, lone_wanted(config), waived, report.tell).node_facts()
 
 
 def node_inputs(installed: Installed) -> NodeInputs:

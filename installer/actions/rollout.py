@@ -13,6 +13,7 @@ from installer.actions.roles import role_stages
 from installer.actions.stage_run import StageRunner
 from installer.config.model import NodeInputs
 from installer.engine.difference import Difference, difference
+from installer.engine.drift import Drifted, drifted
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts, Observation
 from installer.engine.session import Session
@@ -44,6 +45,32 @@ class Survey:
     engine: Engine
     stages: Mapping[str, Mapping[str, tuple[Stage, ...]]]  # node → role → stages
     observations: Mapping[str, Observation]
+    with_content: bool = False
+
+    def beside(self, jobs: Sequence[NodeJob]) -> "Survey":
+        """Return the same observations beside what other inputs make of the same files."""
+        stages = {
+            job.inputs.name: _stages_of(job, self.observations[job.inputs.name].facts)
+            for job in jobs
+        }
+        observations = {
+            node: replace(seen, stages=_flat(stages[node]))
+            for node, seen in self.observations.items()
+        }
+        return replace(self, stages=stages, observations=observations)
+
+    def looked_again(self, jobs: Sequence[NodeJob]) -> "Survey":
+        """Return what is seen now beside what other inputs make."""
+        stages = self.beside(jobs).stages
+        observations = _observe(self.engine, jobs, stages, with_content=self.with_content)
+        return replace(self, stages=stages, observations=observations)
+
+    def drifts(self) -> dict[str, tuple[Drifted, ...]]:
+        """Return what on each node is not as our last run left it, or as the next would."""
+        return {
+            node: drifted(_flat(roles), self.observations[node])
+            for node, roles in self.stages.items()
+        }
 
     def differences(self) -> dict[str, Difference]:
         """Return what differs on each node; a plan shows it, a run applies it."""
@@ -74,20 +101,46 @@ class Survey:
         ]
 
 
+Look = Callable[[Engine], Mapping[str, NodeFacts]]
+
+
 @contextmanager
-def survey(jobs: Sequence[NodeJob], *, with_content: bool = False) -> Iterator[Survey]:
-    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails."""
+def survey(
+    jobs: Sequence[NodeJob], *, with_content: bool = False, look: Look | None = None
+) -> Iterator[Survey]:
+    """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails.
+
+    `look` is asked first what the nodes are, and may refuse them.
+    """
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _on_all(engine, jobs, lambda session: session.observe(()).facts)
+        facts = look(engine) if look else _glance(engine, jobs)
         stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
-        observations = _on_all(
-            engine,
-            jobs,
-            lambda session: session.observe(_flat(stages[session.name]), with_content=with_content),
+        yield Survey(
+            engine=engine,
+            stages=stages,
+            observations=_observe(engine, jobs, stages, with_content=with_content),
+            with_content=with_content,
         )
-        yield Survey(engine=engine, stages=stages, observations=observations)
+
+
+def _observe(
+    engine: Engine,
+    jobs: Sequence[NodeJob],
+    stages: Mapping[str, Mapping[str, tuple[Stage, ...]]],
+    *,
+    with_content: bool,
+) -> dict[str, Observation]:
+    return _on_all(
+        engine,
+        jobs,
+        lambda session: session.observe(_flat(stages[session.name]), with_content=with_content),
+    )
+
+
+def _glance(engine: Engine, jobs: Sequence[NodeJob]) -> Mapping[str, NodeFacts]:
+    return _on_all(engine, jobs, lambda session: session.observe(()).facts)
 
 
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
@@ -133,6 +186,7 @@ class RunOptions:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     title: str = ""
+    waived: tuple[str, ...] = ()  # checks whose findings do not forbid the run
     alone: bool = False  # one node by itself, its peers come later or are there already
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from installer.errors import InstallerError
+from installer.errors import InstallerError, Refused
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -27,7 +27,8 @@ def logged_to(folder: Path, command: str) -> Iterator[Path]:
         yield path
     except InstallerError as error:
         error.add_note(f"Log: {path}")
-        error.add_note("Mend it and run the same command again; what is finished is quick.")
+        if not isinstance(error, Refused):
+            error.add_note("Mend it and run the same command again; what is finished is quick.")
         raise
     finally:
         ours.removeHandler(handler)

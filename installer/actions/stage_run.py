@@ -1,10 +1,12 @@
 """Run one stage on all its nodes: apply, restart one at a time, gate, steps."""
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from installer.actions.explained import explained
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation, guard_key
 from installer.engine.session import Session
@@ -13,7 +15,9 @@ from installer.events import Event, EventKind, Outcome
 from installer.phases import PhaseResult
 from installer.state import Stage
 
-_LINES = 8  # of a unit's journal; the log file has them all
+logger = logging.getLogger(__name__)
+
+_AROUND_S = 5.0  # a service may have failed just before its stage began
 
 
 @dataclass(slots=True)
@@ -47,12 +51,14 @@ class StageRunner:
         *,
         run: str,
         alone: bool = False,
+        verbose: bool = False,
     ) -> None:
         self._engine = engine
         self._observations = observations
         self._notify = notify
         self._run = run
         self._alone = alone  # a node installed by itself may defer what needs its peers
+        self._verbose = verbose  # the journal's end even where the cause is known
 
     def __call__(self, phase: str, stages: Mapping[str, Stage]) -> PhaseResult:
         """Run the stage on every node; problems are in the result, never raised."""
@@ -64,6 +70,7 @@ class StageRunner:
             act(phase, works)
             if any(work.problems for work in works.values()):
                 break
+        self._explain(phase, works)
         return self._finish(phase, works)
 
     def _apply(self, phase: str, works: dict[str, _Work]) -> None:
@@ -95,7 +102,7 @@ class StageRunner:
             self._tell(EventKind.NODE_NOTE, phase, session.name, text=f"wait until {name}")
             result = session.await_gate(work.stage.gate, alone=self._alone)
             if result.problem is not None:
-                work.problems.append(_with_journal(result.problem, result.journal))
+                work.problems.append(result.problem)
             elif result.deferred:
                 work.deferred = name
 
@@ -118,6 +125,22 @@ class StageRunner:
                     work.changes.append(step.name)
 
         self._each(works, works, run)
+
+    def _explain(self, phase: str, works: dict[str, _Work]) -> None:
+        """Ask each node that failed for the cause; one that cannot tell leaves what is known."""
+
+        def ask(session: Session) -> None:
+            work = works[session.name]
+            self._tell(EventKind.NODE_NOTE, phase, session.name, text="look for the cause")
+            problem = work.problems[0]
+            since_s = time.monotonic() - work.started + _AROUND_S
+            diagnosis = session.diagnose(work.stage, since_s=since_s, said=problem.what)
+            work.problems[0] = explained(problem, diagnosis, verbose=self._verbose)
+
+        failed = tuple(node for node, work in works.items() if work.problems)
+        for node, outcome in self._engine.on_each(failed, ask).items():
+            if outcome.error is not None:
+                logger.warning("%s: no diagnosis: %s", node, outcome.error)
 
     def _each(
         self, works: dict[str, _Work], nodes: Iterable[str], act: Callable[[Session], None]
@@ -149,16 +172,6 @@ class StageRunner:
 
     def _tell(self, kind: EventKind, phase: str, node: str, *, text: str) -> None:
         self._notify(Event(kind=kind, run=self._run, phase=phase, node=node, text=text))
-
-
-def _with_journal(problem: Problem, journal: Mapping[str, str]) -> Problem:
-    """Return the problem with the last words of the units that it is about."""
-    words = [
-        f"      {line}"
-        for unit, text in journal.items()
-        for line in (f"the journal of {unit} ends with:", *text.strip().splitlines()[-_LINES:])
-    ]
-    return replace(problem, what="\n".join([problem.what, *words]))
 
 
 def _restart(unit: str, session: Session) -> None:

@@ -13,12 +13,21 @@ def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
     """Return the phase that carries archives and wheels, if a node is to install any."""
     if cluster.bundle is None:
         return ()
-    differences = seen.differences()
-    nodes = tuple(node for node, change in differences.items() if _installs(change))
+    nodes = receiving_nodes(seen)
     if not nodes:
         return ()
-    name = f"{NODE}/transfer"
+    name = transfer_name()
     return (Phase(name=name, nodes=nodes, work=lambda: _send(name, cluster, nodes)),)
+
+
+def transfer_name() -> str:
+    """Return the name of the phase that carries the bundle."""
+    return f"{NODE}/transfer"
+
+
+def receiving_nodes(seen: Survey) -> tuple[str, ...]:
+    """Return the nodes that are to install something of a bundle."""
+    return tuple(node for node, change in seen.differences().items() if _installs(change))
 
 
 def _installs(change: Difference) -> bool:

@@ -15,7 +15,16 @@ COMMANDS = {
         "certificates",
         "Make, list and check certificates.",
     ),
-    "cluster": ("installer.cli.cluster", "cluster", "Plan, install and watch a whole cluster."),
+    "cluster": (
+        "installer.cli.cluster_group",
+        "cluster",
+        "Plan, install, watch and foresee a whole cluster.",
+    ),
+    "explain": (
+        "installer.cli.explain",
+        "explain",
+        "What a code in [brackets] means, and what next.",
+    ),
     "generate-test-cert": (
         "installer.cli.certificates",
         "generate_test_cert",
@@ -27,6 +36,11 @@ COMMANDS = {
         "Install the services of this node's config.yaml.",
     ),
     "node": ("installer.cli.node", "node", "Facts of this node."),
+    "preflight": (
+        "installer.cli.node",
+        "preflight",
+        "Examine this node before anything is changed on it.",
+    ),
     "remove": ("installer.cli.node", "remove", "Take this node's services away."),
     "sandbox": (
         "installer.cli.sandbox",

@@ -1,27 +1,35 @@
 """`cfy_manager cluster`: from an inventory to a running cluster."""
 
 import json
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from installer.actions.install import Installed, install_cluster
-from installer.actions.plan import plan_cluster
+from installer.actions.install import Installed, InstallRequest, install_cluster
+from installer.actions.on_drift import OnDrift
+from installer.actions.preflight import preflight_cluster
 from installer.actions.rollout import RunOptions
-from installer.report import print_plan, print_text, print_timing, report_for
+from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
+from installer.cli.plan import drift, plan
+from installer.cli.plan_view import ask_person
+from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.report import print_text, print_timing, report_for
 
-_INVENTORY = click.option(
-    "-i",
-    "--inventory",
-    "path",
-    required=True,
+_PLAN = click.option(
+    "--plan",
+    "plan_path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The cluster file: nodes, roles, addresses.",
+    help="Do exactly what this saved plan says; refuse when anything changed since.",
 )
-_ONLY = click.option("--only", multiple=True, help="Run only this phase or role; repeatable.")
-_SKIP = click.option("--skip", multiple=True, help="Leave this phase or role out; repeatable.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_ON_DRIFT = click.option(
+    "--on-drift",
+    type=click.Choice([choice.value for choice in OnDrift]),
+    help="What to do with files that were changed by hand since the last run.  "
+    "[default: ask on a terminal, else overwrite; a copy stays on the node]",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,17 +41,44 @@ def cluster() -> None:
 
 
 @cluster.command()
-@_INVENTORY
-@_ONLY
-@_SKIP
-@_JSON
-def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
+@INVENTORY
+@ONLY
+@SKIP
+@WAIVE
+@_PLAN
+@_ON_DRIFT
+@JSON
+def install(  # noqa: PLR0913 - one for each option
+    path: Path,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    waived: tuple[str, ...],
+    plan_path: Path | None,
+    on_drift: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
 
-    Example: cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
+    The checks of `cluster preflight` come first; what they refuse ends it before any change.
+
+    \b
+    cfy_manager cluster install -i ten-nodes.yaml --only loadbalancer
+    cfy_manager cluster install -i ten-nodes.yaml --plan plan.json
+    cfy_manager cluster install -i ten-nodes.yaml --on-drift keep
     """
-    options = RunOptions(only=only, skip=skip, title=f"Installing the cluster of {path}")
-    installed = install_cluster(path, options, report_for(as_json=as_json))
+    if plan_path and (only or skip or on_drift):
+        told = "--plan has its own --only, --skip and --on-drift: say them to `cluster plan`"
+        raise click.UsageError(told)
+    request = InstallRequest(
+        options=RunOptions(
+            only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+        ),
+        plan=plan_path,
+        on_drift=_wish(on_drift, is_asked=not as_json and not plan_path),
+        ask=ask_person,
+    )
+    installed = install_cluster(path, request, report_for(as_json=as_json))
     if as_json:
         print_text(json.dumps(_facts(installed)))
     else:
@@ -52,15 +87,32 @@ def install(path: Path, only: tuple[str, ...], skip: tuple[str, ...], as_json: b
 
 
 @cluster.command()
-@_INVENTORY
-@_JSON
-@click.option("--diff", is_flag=True, help="Show each file's change, secrets masked.")
-def plan(path: Path, diff: bool, as_json: bool) -> None:
-    """Show what `install` would change, and change nothing.
+@INVENTORY
+@WAIVE
+@JSON
+@reports
+def preflight(
+    path: Path, waived: tuple[str, ...], junit: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
+    """Examine every node before anything is changed on one; exit 4 when something forbids it.
 
-    Example: cfy_manager cluster plan -i ten-nodes.yaml --diff
+    Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
     """
-    print_plan(plan_cluster(path, with_content=diff), diff=diff, as_json=as_json)
+    began = time.monotonic()
+    found = preflight_cluster(path, waived).examination
+    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
+    found.demand()
+
+
+cluster.add_command(plan)
+cluster.add_command(drift)
+
+
+def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:
+    """Return what was said, else that a person is asked where one sits at a terminal."""
+    if on_drift is None:
+        return OnDrift.ASK if is_asked and sys.stdin.isatty() and sys.stdout.isatty() else None
+    return OnDrift(on_drift)
 
 
 def _facts(installed: Installed) -> dict[str, Any]:
@@ -85,7 +137,7 @@ def _summary(installed: Installed) -> str:
         "",
         f"Time          {installed.seconds:.0f} s",
         f"Changes       {installed.changes or 'none: everything is as the inventory says'}",
-        f"Address       https://{address}",
+        f"Address       https://{f'[{address}]' if ':' in address else address}",
         f"Credentials   {inventory.secrets_path} (user admin)",
         f"CA            {ca}",
         f"Log           {installed.log_path}",

@@ -1,17 +1,20 @@
-"""The commands for the node they run on: install, remove, node get-id."""
+"""The commands for the node they run on: preflight, install, remove, node get-id."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from installer.actions.node import SECRETS, NodeInstalled, install_node
+from installer.actions.preflight import preflight_node
 from installer.actions.remove import remove_node
 from installer.actions.reporter import this_node_id
 from installer.actions.roles import SERVICES
 from installer.actions.rollout import RunOptions
+from installer.cli.preflight import WAIVE, reports, tell_examination
 from installer.config.check import DEFAULT_CONFIG
 from installer.report import print_text, print_timing, report_for
 
@@ -31,37 +34,76 @@ def config_option(default: str) -> Callable[[F], F]:
     )
 
 
+def _addresses(command: F) -> F:
+    """Add the options that stand for a node's own addresses."""
+    private = click.option(
+        "--private-ip", help="Address by which the cluster's nodes reach this one."
+    )
+    public = click.option("--public-ip", help="Address by which clients reach this node.")
+    return private(public(command))
+
+
+def _given(addresses: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: address for key, address in addresses.items() if address}
+
+
 @click.command(context_settings=HELP)
 @config_option(str(DEFAULT_CONFIG))
-@click.option("--private-ip", help="Address by which the cluster's nodes reach this one.")
-@click.option("--public-ip", help="Address by which clients reach this node.")
+@_addresses
 @click.option("-a", "--admin-password", help="Password of the manager's admin; better in the file.")
+@WAIVE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def install(
     paths: tuple[Path, ...],
-    private_ip: str | None,
-    public_ip: str | None,
     admin_password: str | None,
+    waived: tuple[str, ...],
     *,
     as_json: bool,
+    **addresses: str | None,
 ) -> None:
     """Install the services that config.yaml names on this node; again changes nothing.
 
     Example: cfy_manager install -c config.yaml --private-ip 10.0.0.11 --public-ip 10.0.0.11
     """
-    flags = {"private_ip": private_ip, "public_ip": public_ip}
-    manager: dict[str, Any] = {key: value for key, value in flags.items() if value}
+    manager: dict[str, Any] = _given(addresses)
     if admin_password:
         manager["security"] = {"admin_password": admin_password}
     installed = install_node(
         paths or (DEFAULT_CONFIG,),
         {"manager": manager} if manager else {},
-        RunOptions(title="Installing this node", alone=True),
+        RunOptions(title="Installing this node", waived=waived, alone=True),
         report_for(as_json=as_json),
     )
     if not as_json:
         print_timing(installed.results)
         print_text(_summary(installed))
+
+
+@click.command(context_settings=HELP)
+@config_option(str(DEFAULT_CONFIG))
+@_addresses
+@WAIVE
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@reports
+def preflight(
+    paths: tuple[Path, ...],
+    waived: tuple[str, ...],
+    junit: Path | None,
+    folder: Path | None,
+    *,
+    as_json: bool,
+    **addresses: str | None,
+) -> None:
+    """Examine this host before anything is changed on it; exit 4 when something forbids it.
+
+    Example: cfy_manager preflight -c config.yaml --waive cpu-single
+    """
+    began = time.monotonic()
+    manager = _given(addresses)
+    overrides = {"manager": manager} if manager else {}
+    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived).examination
+    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
+    found.demand()
 
 
 def _summary(installed: NodeInstalled) -> str:

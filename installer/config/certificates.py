@@ -54,7 +54,8 @@ def lacking_certificate_findings(document: Document) -> Iterator[Finding]:
         for service, path in SERVICE_CERTIFICATES.items():
             if has(document, service) and not value_at(document, path):
                 what = "this service has no certificate, but others of this node have"
-                yield Finding(path, what, "give each service its certificate, or none of them")
+                remedy = "give each service its certificate, or none of them"
+                yield Finding(path, what, remedy, "service-without-certificate")
 
 
 def certificate_findings(document: Document, read: Reader) -> Iterator[Finding]:
@@ -159,4 +160,5 @@ def _defects(
     by_text = {path_text(path): path for path in use.paths}
     for problem in certificate_problems(brought):
         path = by_text[problem.where]
-        yield Finding(path, f"{files[path]}: {problem.what}", problem.remedy)
+        what = f"{files[path]}: {problem.what}"
+        yield Finding(path, what, problem.remedy, problem.code or "certificate-unfit")

@@ -1,6 +1,7 @@
 """Check config.yaml: its shape, then the rules between keys, every problem at once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from installer.config.rules import CONFIG_RULES
 from installer.config.schema import config_schema, field_at
 from installer.config.shape import shape_findings
 from installer.config.source import Finding, Loaded, RuleTable
-from installer.errors import ConfigError, Problem
+from installer.config.waivers import not_waived
+from installer.errors import ConfigError, Problem, Severity
 
 
 def _certificate_findings(document: Document) -> Iterator[Finding]:
@@ -28,6 +30,14 @@ FILE_RULES: RuleTable = {
 DEFAULT_CONFIG = Path("/etc/cloudify/config.yaml")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A valid configuration, defaults filled in, and what is to be known of it."""
+
+    config: dict[str, Any]
+    warnings: tuple[Problem, ...]
+
+
 def load_config(
     paths: Sequence[Path], overrides: Document, *, check_files: bool = True
 ) -> dict[str, Any]:
@@ -36,10 +46,27 @@ def load_config(
     Without `check_files` the certificates and other files that it names may be gone or expired,
     as when a node is taken away. Raises ConfigError with every problem.
     """
+    return check_config(paths, overrides, check_files=check_files).config
+
+
+def check_config(
+    paths: Sequence[Path], overrides: Document, *, check_files: bool = True
+) -> Checked:
+    """Return the configuration of this node and its warnings; see `load_config`."""
     loaded = with_overrides(load_documents(paths), overrides, "command line")
-    if problems := tuple(config_problems(loaded, check_files=check_files)):
-        raise ConfigError(*problems)
-    return complete(loaded.document)
+    warnings = only_warnings(config_problems(loaded, check_files=check_files))
+    return Checked(config=complete(loaded.document), warnings=warnings)
+
+
+def only_warnings(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return problems that are warnings, all of them.
+
+    Raises ConfigError with every problem if one is an error.
+    """
+    found = tuple(problems)
+    if any(problem.severity is Severity.ERROR for problem in found):
+        raise ConfigError(*found)
+    return found
 
 
 def config_problems(loaded: Loaded, *, check_files: bool = True) -> Iterator[Problem]:
@@ -55,14 +82,17 @@ def document_findings(
     rules: RuleTable,
     complete: Callable[[Document], Document],
 ) -> Iterator[Finding]:
-    """Yield what breaks the schema, then what breaks a rule whose sections have the right shape."""
+    """Yield what breaks the schema, then what breaks a rule whose sections have the right shape.
+
+    Warnings that the document waives are left out.
+    """
     shape = {finding.path: finding for finding in shape_findings(document, schema)}
     yield from shape.values()
     broken = {path[0] for path in shape if field_at(schema, path)}  # an unknown key breaks nothing
     sound = complete(without(document, {keys_only(path) for path in shape}))
     for rule, sections in rules.items():
         if broken.isdisjoint(sections):
-            yield from rule(sound)
+            yield from not_waived(rule(sound), sound["waive"])
 
 
 def in_line_order(loaded: Loaded, findings: Iterable[Finding]) -> list[Problem]:

@@ -25,4 +25,5 @@ def file_findings(document: Document) -> Iterator[Finding]:
             path.stat()
         except OSError as error:
             what = f"{path} cannot be read: {error.strerror}"
-            yield Finding(key_path, what, "correct the path, or put the file there")
+            remedy = "correct the path, or put the file there"
+            yield Finding(key_path, what, remedy, "file-unreadable")

@@ -9,9 +9,12 @@ from installer.config.formats import is_ip
 from installer.config.manager_rules import MOST_MANAGERS, shares_network
 from installer.config.merge import with_defaults
 from installer.config.model import Document
+from installer.config.port_rules import INVENTORY_PORT_RULES
+from installer.config.resilience_rules import RESILIENCE_RULES
 from installer.config.rules import password_findings
 from installer.config.schema import inventory_schema
 from installer.config.source import Finding, KeyPath, RuleTable, value_at
+from installer.config.waivers import waiver_findings
 
 _MOST_DATABASES, _MOST_BALANCERS = 7, 2
 
@@ -62,7 +65,8 @@ def twice_findings(document: Document) -> Iterator[Finding]:
         for index, node in enumerate(document["nodes"]):
             if counts[alike(node[key])] > 1:
                 what = f"{counts[alike(node[key])]} nodes have the {key} {node[key]}"
-                yield Finding(("nodes", index, key), what, f"give each node its own {key}")
+                remedy = f"give each node its own {key}"
+                yield Finding(("nodes", index, key), what, remedy, "node-twice")
 
 
 def reserved_name_findings(document: Document) -> Iterator[Finding]:
@@ -77,23 +81,28 @@ def reserved_name_findings(document: Document) -> Iterator[Finding]:
             what = (
                 f"{node['name']} is also a user of etcd or PostgreSQL: the node could log in as it"
             )
-            yield Finding(("nodes", index, "name"), what, "give the node another name")
+            remedy = "give the node another name"
+            yield Finding(("nodes", index, "name"), what, remedy, "reserved-name")
 
 
 def reachable_findings(document: Document) -> Iterator[Finding]:
-    """Yield a finding for each address by which another machine cannot reach a node."""
+    """Yield a finding for each address by which another machine cannot reach a node.
+
+    Source: RFC 6890, addresses of special use.
+    """
     several = len(document["nodes"]) > 1
     for index, node in enumerate(document["nodes"]):
         for path, address in _addresses(node):
             if is_ip(address):
                 ip = ipaddress.ip_address(address)
-                unusable = ip.is_unspecified or ip.is_multicast or (several and ip.is_loopback)
+                unusable = ip.is_unspecified or ip.is_multicast or ip.is_link_local
+                unusable |= several and ip.is_loopback
             else:
                 unusable = several and address == "localhost"
             if unusable:
                 what = f"{address} does not lead from one machine to another"
                 remedy = "write an address that the other nodes can reach"
-                yield Finding(("nodes", index, *path), what, remedy)
+                yield Finding(("nodes", index, *path), what, remedy, "address-unreachable")
 
 
 def quorum_findings(document: Document) -> Iterator[Finding]:
@@ -106,9 +115,8 @@ def quorum_findings(document: Document) -> Iterator[Finding]:
         count = len(nodes_with(document, role))
         if count and count % 2 == 0:
             what = f"{count} {role} nodes survive no more failures than {count - 1} would"
-            yield Finding(
-                ("nodes",), what, f"give the role `{role}` to {count - 1} or {count + 1} nodes"
-            )
+            remedy = f"give the role `{role}` to {count - 1} or {count + 1} nodes"
+            yield Finding(("nodes",), what, remedy, "even-quorum")
     for role, most in (
         ("database", _MOST_DATABASES),
         ("manager", MOST_MANAGERS),
@@ -117,7 +125,8 @@ def quorum_findings(document: Document) -> Iterator[Finding]:
         count = len(nodes_with(document, role))
         if count > most:
             what = f"{count} {role} nodes are too many, the most is {most}"
-            yield Finding(("nodes",), what, f"give the role `{role}` to {most} nodes or fewer")
+            remedy = f"give the role `{role}` to {most} nodes or fewer"
+            yield Finding(("nodes",), what, remedy, "too-many-members")
 
 
 def role_findings(document: Document) -> Iterator[Finding]:
@@ -137,13 +146,15 @@ def role_findings(document: Document) -> Iterator[Finding]:
         has_nodes = bool(nodes_with(document, role))
         if not has_nodes and not is_external:
             remedy = f"give the role `{role}` to a node{instead[role]}"
-            yield Finding(("nodes",), f"no node has the role `{role}`", remedy)
+            what = f"no node has the role `{role}`"
+            yield Finding(("nodes",), what, remedy, "role-without-node")
         if has_nodes and is_external:
             path = (
                 ("postgresql_client", "host") if role == "database" else ("rabbitmq", "is_external")
             )
             what = f"nodes have the role `{role}`, but an external one is described too"
-            yield Finding(("settings", *path), what, "remove one of the two")
+            remedy = "remove one of the two"
+            yield Finding(("settings", *path), what, remedy, "external-and-own")
 
 
 def load_balancer_findings(document: Document) -> Iterator[Finding]:
@@ -153,22 +164,15 @@ def load_balancer_findings(document: Document) -> Iterator[Finding]:
     """
     balancers = nodes_with(document, "loadbalancer")
     virtual_ip = document["load_balancer"]["virtual_ip"]
-    for index, node in enumerate(document["nodes"]):
-        if {"loadbalancer", "manager"} <= {*node["roles"]}:
-            what = "a load balancer and a manager both need the ports 80, 443 and 53333"
-            remedy = (
-                "leave the role `loadbalancer` away, clients reach the manager itself; "
-                "or give it to a node of its own"
-            )
-            yield Finding(("nodes", index, "roles"), what, remedy)
     if len(balancers) > 1 and not virtual_ip:
         what = "two load balancers share an address, which is missing"
         remedy = "add load_balancer.virtual_ip, a free address of their network"
-        yield Finding(("load_balancer",), what, remedy)
+        yield Finding(("load_balancer",), what, remedy, "virtual-ip-missing")
     if virtual_ip and len(balancers) < 2:
         what = "a virtual IP is shared by two load balancers"
         remedy = "give the role `loadbalancer` to two nodes, or remove virtual_ip"
-        yield Finding(("load_balancer", "virtual_ip"), what, remedy)
+        path = ("load_balancer", "virtual_ip")
+        yield Finding(path, what, remedy, "virtual-ip-alone")
 
 
 def virtual_ip_findings(document: Document) -> Iterator[Finding]:
@@ -180,12 +184,13 @@ def virtual_ip_findings(document: Document) -> Iterator[Finding]:
     for node in document["nodes"]:
         if virtual_ip in (node["address"], *node["networks"].values()):
             what = f"{virtual_ip} is the address of {node['name']}"
-            yield Finding(path, what, "choose an address that nobody has")
+            yield Finding(path, what, "choose an address that nobody has", "virtual-ip-taken")
     for node in nodes_with(document, "loadbalancer"):
         addresses = [ip for ip in (node["address"], *node["networks"].values()) if is_ip(ip)]
         if addresses and not any(shares_network(virtual_ip, ip) for ip in addresses):
             what = f"{virtual_ip} lies on no network of {node['name']}: {', '.join(addresses)}"
-            yield Finding(path, what, "choose a free address of the load balancers' network")
+            remedy = "choose a free address of the load balancers' network"
+            yield Finding(path, what, remedy, "virtual-ip-off-network")
 
 
 def setting_findings(document: Document) -> Iterator[Finding]:
@@ -194,12 +199,14 @@ def setting_findings(document: Document) -> Iterator[Finding]:
     for path, instead in _DERIVED:
         if value_at(settings, path) is not None:
             what = "an inventory says this in another place"
-            yield Finding(("settings", *path), what, f"remove it: {instead}")
+            remedy = f"remove it: {instead}"
+            yield Finding(("settings", *path), what, remedy, "setting-elsewhere")
     is_external = bool(value_at(settings, ("rabbitmq", "is_external")))
     if value_at(settings, ("rabbitmq", "cluster_members")) and not is_external:
         what = "an inventory says this in another place"
         remedy = "remove it: give nodes the role `queue`, or set is_external to true"
-        yield Finding(("settings", "rabbitmq", "cluster_members"), what, remedy)
+        path = ("settings", "rabbitmq", "cluster_members")
+        yield Finding(path, what, remedy, "setting-elsewhere")
 
 
 def external_certificate_findings(document: Document) -> Iterator[Finding]:
@@ -208,7 +215,8 @@ def external_certificate_findings(document: Document) -> Iterator[Finding]:
     if ssl.get("external_cert_path") and not ssl.get("external_ca_cert_path"):
         path = ("settings", "ssl_inputs", "external_ca_cert_path")
         what = "an external certificate is given without its CA"
-        yield Finding(path, what, "add the file with the CA's certificate, to check it with")
+        remedy = "add the file with the CA's certificate, to check it with"
+        yield Finding(path, what, remedy, "certificate-without-ca")
 
 
 def setting_password_findings(document: Document) -> Iterator[Finding]:
@@ -238,4 +246,7 @@ INVENTORY_RULES: RuleTable = {
     setting_findings: ("settings",),
     external_certificate_findings: ("settings",),
     setting_password_findings: ("settings",),
+    waiver_findings: ("waive",),
+    **INVENTORY_PORT_RULES,
+    **RESILIENCE_RULES,
 }

@@ -36,16 +36,18 @@ def database_client_findings(document: Document) -> Iterator[Finding]:
         for key in ("ca_path", "cloudify_password"):
             if not client[key]:
                 what = "a database on another machine needs this key"
-                yield Finding(("postgresql_client", key), what, "add it")
+                path = ("postgresql_client", key)
+                yield Finding(path, what, "add it", "database-client-incomplete")
     elif not has(document, "database"):
         what = "no database: it is neither on this node nor on another"
         remedy = "write the address of the database, or add database_service to the services"
-        yield Finding(("postgresql_client", "host"), what, remedy)
+        yield Finding(("postgresql_client", "host"), what, remedy, "no-database")
     certificate = document["ssl_inputs"]["postgresql_client_cert_path"]
     if client["ssl_client_verification"] and has_remote_database(document) and not certificate:
         what = "client verification needs a client certificate"
         remedy = f"add one whose common name is {client['cloudify_username']}"
-        yield Finding(("ssl_inputs", "postgresql_client_cert_path"), what, remedy)
+        path = ("ssl_inputs", "postgresql_client_cert_path")
+        yield Finding(path, what, remedy, "client-certificate-missing")
 
 
 def database_name_findings(document: Document) -> Iterator[Finding]:
@@ -59,14 +61,17 @@ def database_name_findings(document: Document) -> Iterator[Finding]:
         return
     if server_user == user:
         what = "the manager's own user must not be the superuser"
-        yield Finding(("postgresql_client", "cloudify_username"), what, "choose another name")
+        path = ("postgresql_client", "cloudify_username")
+        yield Finding(path, what, "choose another name", "application-is-superuser")
     if client["server_db_name"] == client["cloudify_db_name"]:
         what = "the manager's database must not be the one of server_username"
-        yield Finding(("postgresql_client", "cloudify_db_name"), what, "choose another name")
+        path = ("postgresql_client", "cloudify_db_name")
+        yield Finding(path, what, "choose another name", "application-is-superuser")
     if client["server_password"] and ("@" in server_user) != ("@" in user):
         what = "one of server_username and cloudify_username has an @, the other has not"
         remedy = "with Azure's single server both end in @SERVER, elsewhere neither"
-        yield Finding(("postgresql_client", "cloudify_username"), what, remedy)
+        path = ("postgresql_client", "cloudify_username")
+        yield Finding(path, what, remedy, "azure-user-names")
 
 
 def broker_client_findings(document: Document) -> Iterator[Finding]:
@@ -77,11 +82,21 @@ def broker_client_findings(document: Document) -> Iterator[Finding]:
     if not queue["cluster_members"]:
         what = "no broker: none is on this node and none is listed"
         remedy = "list the brokers, or add queue_service to the services"
-        yield Finding(("rabbitmq", "cluster_members"), what, remedy)
+        yield Finding(("rabbitmq", "cluster_members"), what, remedy, "no-broker")
     for key in ("ca_path", "password"):
         if not queue[key]:
             what = "brokers on other machines need this key"
-            yield Finding(("rabbitmq", key), what, "add it")
+            yield Finding(("rabbitmq", key), what, "add it", "broker-client-incomplete")
+
+
+def external_broker_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each key that only external brokers obey: ours have one port and `/`."""
+    queue = document["rabbitmq"]
+    for key, own in (("port", 5671), ("vhost", "/")):
+        if queue[key] != own and not queue["is_external"]:
+            what = f"brokers of this cluster have the {key} {own}"
+            remedy = "remove the key, or set is_external to true"
+            yield Finding(("rabbitmq", key), what, remedy, "external-broker-key")
 
 
 def manager_certificate_findings(document: Document) -> Iterator[Finding]:
@@ -91,10 +106,12 @@ def manager_certificate_findings(document: Document) -> Iterator[Finding]:
     if has(document, "manager") and not is_alone and not ssl["internal_cert_path"]:
         what = "a manager beside other nodes needs a certificate of the cluster's CA"
         remedy = "add internal_cert_path, internal_key_path and ca_cert_path"
-        yield Finding(("ssl_inputs", "internal_cert_path"), what, remedy)
+        path = ("ssl_inputs", "internal_cert_path")
+        yield Finding(path, what, remedy, "manager-without-certificate")
     if ssl["internal_cert_path"] and not ssl["ca_cert_path"]:
         what = "the certificate is given without the CA that issued it"
-        yield Finding(("ssl_inputs", "ca_cert_path"), what, "add the CA's certificate")
+        path = ("ssl_inputs", "ca_cert_path")
+        yield Finding(path, what, "add the CA's certificate", "certificate-without-ca")
 
 
 def manager_count_findings(document: Document) -> Iterator[Finding]:
@@ -105,10 +122,10 @@ def manager_count_findings(document: Document) -> Iterator[Finding]:
     path = ("manager", "cluster_members")
     if len(members) > MOST_MANAGERS:
         what = f"{len(members)} managers are too many, the most is {MOST_MANAGERS}"
-        yield Finding(path, what, "remove some")
+        yield Finding(path, what, "remove some", "too-many-members")
     if document["manager"]["hostname"] not in members:
         what = f"this node, {document['manager']['hostname']}, is not among them"
-        yield Finding(path, what, "list every manager, this one included")
+        yield Finding(path, what, "list every manager, this one included", "node-not-listed")
 
 
 def load_balancer_findings(document: Document) -> Iterator[Finding]:
@@ -118,15 +135,18 @@ def load_balancer_findings(document: Document) -> Iterator[Finding]:
         return
     for key in ("managers", "cert_path", "key_path", "ca_path"):
         if not balancer[key]:
-            yield Finding(("loadbalancer", key), "a load balancer needs this key", "add it")
+            what = "a load balancer needs this key"
+            yield Finding(("loadbalancer", key), what, "add it", "load-balancer-incomplete")
     if balancer["virtual_ip"]:
         for key in ("peers", "vrrp_password"):
             if not balancer[key]:
                 what = "a virtual IP is shared by two load balancers, which need this key"
-                yield Finding(("loadbalancer", key), what, "add it, or remove virtual_ip")
+                remedy = "add it, or remove virtual_ip"
+                yield Finding(("loadbalancer", key), what, remedy, "virtual-ip-alone")
     elif balancer["peers"]:
         what = "two load balancers share an address, which is missing"
-        yield Finding(("loadbalancer", "virtual_ip"), what, "add it, or remove peers")
+        path = ("loadbalancer", "virtual_ip")
+        yield Finding(path, what, "add it, or remove peers", "virtual-ip-missing")
 
 
 def virtual_ip_findings(document: Document) -> Iterator[Finding]:
@@ -138,10 +158,11 @@ def virtual_ip_findings(document: Document) -> Iterator[Finding]:
     path = ("loadbalancer", "virtual_ip")
     if virtual_ip in addresses:
         what = f"{virtual_ip} is the node's own address"
-        yield Finding(path, what, "choose an address that nobody has")
+        yield Finding(path, what, "choose an address that nobody has", "virtual-ip-taken")
     elif not any(shares_network(virtual_ip, address) for address in addresses):
         what = f"{virtual_ip} lies on no network of this node: {', '.join(addresses)}"
-        yield Finding(path, what, "choose a free address of the network of private_ip")
+        remedy = "choose a free address of the network of private_ip"
+        yield Finding(path, what, remedy, "virtual-ip-off-network")
 
 
 def shares_network(one: str, other: str) -> bool:
@@ -164,7 +185,8 @@ def reporter_findings(document: Document) -> Iterator[Finding]:
     for key in ("managers_ip", "ca_path"):
         if not reporter[key]:
             what = "a reporter with a token needs this key"
-            yield Finding(("status_reporter", key), what, "add it, or remove token")
+            path = ("status_reporter", key)
+            yield Finding(path, what, "add it, or remove token", "reporter-incomplete")
 
 
 MANAGER_RULES: RuleTable = {
@@ -177,6 +199,7 @@ MANAGER_RULES: RuleTable = {
     ),
     database_name_findings: ("services_to_install", "postgresql_client"),
     broker_client_findings: ("services_to_install", "rabbitmq"),
+    external_broker_findings: ("rabbitmq",),
     manager_certificate_findings: ("services_to_install", "ssl_inputs", "postgresql_client"),
     manager_count_findings: ("services_to_install", "manager"),
     load_balancer_findings: ("services_to_install", "loadbalancer"),

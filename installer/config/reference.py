@@ -36,15 +36,17 @@ _INVENTORY_INTRO = """\
 
 The description of a whole cluster, from which `cfy_manager cluster install` makes the
 [config.yaml](config.md) of each node.
-The folder `inventories/` holds complete examples: one node, three nodes, ten nodes, and an
-external database.
+The folder `inventories/` holds complete examples: one node, two managers, three, nine and ten
+nodes, databases at Azure and Amazon, external brokers, IPv6, host names, several networks, and
+certificates of your own.
 
 - Paths are relative to the inventory, and `~` is your home.
 - Secrets are made at the first run and kept in the file `secrets`, which only you can read.
   A value that `settings` give wins; a value in the file is never changed.
 - Each node gets only the secrets, certificates and settings that its roles use.
 - `cfy_manager validate -i FILE` checks the file and every config.yaml it makes, and
-  connects to nothing.
+  connects to nothing. Errors forbid the installation; a warning may be accepted by writing
+  its code into `waive`.
 """
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from installer.config.certificates import lacking_certificate_findings
 from installer.config.manager_rules import MANAGER_RULES
 from installer.config.model import Document
+from installer.config.port_rules import PORT_RULES
 from installer.config.schema import config_schema, leaves
 from installer.config.service_rules import SERVICE_RULES
 from installer.config.source import Finding, KeyPath, RuleTable, value_at
+from installer.config.waivers import waiver_findings
 
 _SHORTEST_PASSWORD = 8
 # the defaults of Cloudify's own config.yaml and of its examples, and the usual ones
@@ -48,6 +50,7 @@ def address_findings(document: Document) -> Iterator[Finding]:
                 ("manager", key),
                 "the node's address is missing",
                 f"add it, or give {option}; both may be the same address",
+                "address-missing",
             )
 
 
@@ -60,7 +63,7 @@ def password_findings(document: Document) -> Iterator[Finding]:
         fault = password_fault(value) if value and field.get("x-password") else None
         if fault:
             remedy = "remove it to have one generated, or choose 16 random letters and digits"
-            yield Finding(path, fault, remedy)
+            yield Finding(path, fault, remedy, "weak-password")
 
 
 def password_fault(password: str) -> str | None:
@@ -83,7 +86,8 @@ def user_as_password_findings(document: Document) -> Iterator[Finding]:
         values = value_at(document, section)
         if isinstance(values, Mapping) and values[password] == values[user]:
             what = "the password is the user's name"
-            yield Finding((*section, password), what, "choose 16 random letters and digits")
+            remedy = "choose 16 random letters and digits"
+            yield Finding((*section, password), what, remedy, "weak-password")
 
 
 def pair_findings(document: Document) -> Iterator[Finding]:
@@ -92,11 +96,11 @@ def pair_findings(document: Document) -> Iterator[Finding]:
         has_certificate = bool(value_at(document, certificate))
         has_key = bool(value_at(document, key))
         if has_certificate and not has_key:
-            yield Finding(key, f"{certificate[-1]} is given without its key", "give both or none")
+            what = f"{certificate[-1]} is given without its key"
+            yield Finding(key, what, "give both or none", "half-pair")
         elif has_key and not has_certificate:
-            yield Finding(
-                certificate, f"{key[-1]} is given without its certificate", "give both or none"
-            )
+            what = f"{key[-1]} is given without its certificate"
+            yield Finding(certificate, what, "give both or none", "half-pair")
 
 
 def twice_findings(document: Document) -> Iterator[Finding]:
@@ -119,7 +123,8 @@ def _twice(path: KeyPath, below: Mapping[str, KeyPath], members: Document) -> It
     for name, address in addresses.items():
         if address and counts[address] > 1:
             what = f"{address} is the address of {counts[address]} members"
-            yield Finding((*path, *below[name]), what, "give each member its own address")
+            remedy = "give each member its own address"
+            yield Finding((*path, *below[name]), what, remedy, "address-twice")
 
 
 CONFIG_RULES: RuleTable = {
@@ -129,6 +134,8 @@ CONFIG_RULES: RuleTable = {
     pair_findings: (),
     lacking_certificate_findings: ("services_to_install",),
     twice_findings: (),
+    waiver_findings: ("waive",),
     **SERVICE_RULES,
+    **PORT_RULES,
     **MANAGER_RULES,
 }

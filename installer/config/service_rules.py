@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from installer.config.model import Document
-from installer.config.source import Finding, KeyPath, RuleTable, value_at
+from installer.config.source import Finding, KeyPath, RuleTable, value_at, warning
 
 _COOKIE = re.compile(r"^[A-Za-z0-9_@-]{1,255}$")
 _DATABASE_SECRETS: tuple[KeyPath, ...] = (
@@ -16,6 +16,7 @@ _DATABASE_SECRETS: tuple[KeyPath, ...] = (
     ("cluster", "postgres", "replicator_password"),
 )
 _MOST_ETCD_MEMBERS = 7
+_MARGIN_S = 5  # Patroni's watchdog.safety_margin
 
 
 def has(document: Document, service: str) -> bool:
@@ -24,19 +25,13 @@ def has(document: Document, service: str) -> bool:
 
 
 def service_findings(document: Document) -> Iterator[Finding]:
-    """Yield a finding when services cannot share the node."""
-    if has(document, "loadbalancer") and has(document, "manager"):
-        yield Finding(
-            ("services_to_install",),
-            "a load balancer and a manager both need the ports 80, 443 and 53333",
-            "leave loadbalancer_service away, clients reach the manager itself; "
-            "or put it on a node of its own",
-        )
+    """Yield a finding when the node has a service that the managers find elsewhere."""
     if has(document, "queue") and document["rabbitmq"]["is_external"]:
         yield Finding(
             ("rabbitmq", "is_external"),
             "the brokers are external, but this node has the queue service",
             "remove queue_service from services_to_install, or set is_external to false",
+            "external-and-own",
         )
 
 
@@ -53,10 +48,11 @@ def quorum_findings(document: Document) -> Iterator[Finding]:
         count = _size(document, path)
         if has(document, service) and count and count % 2 == 0:
             what = f"{count} {service} nodes survive no more failures than {count - 1} would"
-            yield Finding(path, what, f"have {count - 1} or {count + 1} of them")
+            yield Finding(path, what, f"have {count - 1} or {count + 1} of them", "even-quorum")
         if has(document, service) and service == "database" and count > _MOST_ETCD_MEMBERS:
             what = f"etcd slows down with {count} members"
-            yield Finding(path, what, f"have {_MOST_ETCD_MEMBERS} database nodes or fewer")
+            remedy = f"have {_MOST_ETCD_MEMBERS} database nodes or fewer"
+            yield Finding(path, what, remedy, "too-many-members")
 
 
 def database_findings(document: Document) -> Iterator[Finding]:
@@ -76,7 +72,28 @@ def database_findings(document: Document) -> Iterator[Finding]:
             ("postgresql_server", "cluster", "synchronous_mode"),
             "strict synchronous mode without a replica stops every write",
             "write `on`, or list the other nodes in postgresql_server.cluster.nodes",
+            "strict-without-replica",
         )
+
+
+def failover_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when Patroni's times do not fit each other, or have no margin.
+
+    Source: Patroni, "Dynamic Configuration Settings": loop_wait + 2 * retry_timeout ≤ ttl;
+    "Watchdog support": a leader must be stopped 5 s before its key expires.
+    """
+    times = document["postgresql_server"]["cluster"]["patroni"]
+    if not has(document, "database"):
+        return
+    path = ("postgresql_server", "cluster", "patroni", "ttl")
+    needed, ttl = times["loop_wait"] + 2 * times["retry_timeout"], times["ttl"]
+    sum_text = f"loop_wait + 2 * retry_timeout = {needed} s"
+    if needed > ttl:
+        what = f"{sum_text} is more than ttl = {ttl} s: a leader could lose its key while it works"
+        yield Finding(path, what, f"write {needed + _MARGIN_S} or more", "patroni-timing")
+    elif needed + _MARGIN_S > ttl:
+        what = f"{sum_text} leaves {ttl - needed} s of ttl = {ttl} s to stop a leader that hangs"
+        yield warning(path, what, f"write {needed + _MARGIN_S} or more", "patroni-timing-tight")
 
 
 def remote_connection_findings(document: Document) -> Iterator[Finding]:
@@ -89,12 +106,14 @@ def remote_connection_findings(document: Document) -> Iterator[Finding]:
             ("postgresql_server", "postgres_password"),
             "remote connections are enabled, but the superuser has no password",
             "add a password of 16 random letters and digits",
+            "open-superuser",
         )
     if server["allowed_clients"] and not server["enable_remote_connections"]:
         yield Finding(
             ("postgresql_server", "allowed_clients"),
             "addresses are allowed, but remote connections are not enabled",
             "set enable_remote_connections to true, or remove the addresses",
+            "closed-database-clients",
         )
 
 
@@ -107,7 +126,8 @@ def queue_findings(document: Document) -> Iterator[Finding]:
     if not has(document, "manager"):
         what = "managers on other nodes need to know the password"
         if not queue["password"]:
-            yield Finding(("rabbitmq", "password"), what, "add it, and give it to the managers too")
+            remedy = "add it, and give it to the managers too"
+            yield Finding(("rabbitmq", "password"), what, remedy, "cluster-key-missing")
     if len(members) > 1:
         wanted = (("erlang_cookie",), ("cert_path",), ("key_path",), ("ca_path",))
         yield from _missing(queue, wanted, ("rabbitmq",))
@@ -116,12 +136,14 @@ def queue_findings(document: Document) -> Iterator[Finding]:
             ("rabbitmq", "nodename"),
             f"{queue['nodename']!r} is not one of cluster_members: {', '.join(members)}",
             "write the name under which this node is listed",
+            "node-not-listed",
         )
     if (first := queue["join_cluster"]) and first not in members:
         yield Finding(
             ("rabbitmq", "join_cluster"),
             f"{first!r} is not one of cluster_members",
             "write the name of another member, or remove the key",
+            "join-of-no-member",
         )
 
 
@@ -134,14 +156,16 @@ def broker_name_findings(document: Document) -> Iterator[Finding]:
     cookie = queue["erlang_cookie"]
     if cookie and not _COOKIE.match(cookie):
         what = "the cookie has characters that Erlang or a shell reads otherwise"
-        yield Finding(("rabbitmq", "erlang_cookie"), what, "use letters, digits and _ @ -")
+        remedy = "use letters, digits and _ @ -"
+        yield Finding(("rabbitmq", "erlang_cookie"), what, remedy, "erlang-cookie-characters")
     if not has(document, "queue"):
         return
     for name in queue["cluster_members"]:
         if "." in name and not queue["use_long_name"]:
             what = f"the short name of a broker has no dots: {name}"
             remedy = "write the name as `hostname -s` prints it, or set use_long_name to true"
-            yield Finding(("rabbitmq", "cluster_members", name), what, remedy)
+            path = ("rabbitmq", "cluster_members", name)
+            yield Finding(path, what, remedy, "broker-name-dots")
 
 
 def policy_findings(document: Document) -> Iterator[Finding]:
@@ -156,6 +180,7 @@ def policy_findings(document: Document) -> Iterator[Finding]:
                     ("rabbitmq", "policies", index, "policy", key),
                     "mirrored queues are gone from RabbitMQ 4",
                     "remove it: queues are quorum queues, which keep copies by themselves",
+                    "mirrored-queues",
                 )
 
 
@@ -168,7 +193,8 @@ def _missing(section: Document, keys: tuple[KeyPath, ...], above: KeyPath) -> It
     for key in keys:
         if not value_at(section, key):
             what = "a cluster needs this key"
-            yield Finding((*above, *key), what, "add it, the secrets alike on all nodes")
+            remedy = "add it, the secrets alike on all nodes"
+            yield Finding((*above, *key), what, remedy, "cluster-key-missing")
 
 
 def _is_listed(document: Document, members: Mapping[str, str]) -> bool:
@@ -180,13 +206,15 @@ def _is_listed(document: Document, members: Mapping[str, str]) -> bool:
 def _not_listed(document: Document, path: KeyPath) -> Finding:
     name, address = document["manager"]["hostname"], document["manager"]["private_ip"]
     what = f"this node, {name} with address {address}, is not among them"
-    return Finding(path, what, "list every node of the cluster, this one included")
+    remedy = "list every node of the cluster, this one included"
+    return Finding(path, what, remedy, "node-not-listed")
 
 
 SERVICE_RULES: RuleTable = {
     service_findings: ("services_to_install", "rabbitmq"),
     quorum_findings: ("services_to_install", "postgresql_server", "rabbitmq"),
     database_findings: ("services_to_install", "postgresql_server", "manager"),
+    failover_findings: ("services_to_install", "postgresql_server"),
     remote_connection_findings: ("services_to_install", "postgresql_server"),
     queue_findings: ("services_to_install", "rabbitmq", "manager"),
     broker_name_findings: ("services_to_install", "rabbitmq"),

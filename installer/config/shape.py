@@ -78,9 +78,10 @@ def _unknown_keys(breach: _Breach, field: Document) -> Iterator[Finding]:
     for key in breach.value:
         path = (*breach.path, key)
         if key in removed:
-            yield Finding(path, "Cloudify's key has no meaning here", removed[key])
+            yield Finding(path, "Cloudify's key has no meaning here", removed[key], "dead-key")
         elif key not in known:
-            yield Finding(path, "this key is not known", _unknown_remedy(key, known))
+            remedy = _unknown_remedy(key, known)
+            yield Finding(path, "this key is not known", remedy, "unknown-key")
 
 
 def _unknown_remedy(key: str, known: Document) -> str:
@@ -94,13 +95,13 @@ def _missing_keys(breach: _Breach, schema: Document) -> Iterator[Finding]:
         if key not in breach.value:
             path = (*breach.path, key)
             description = field_at(schema, path).get("description", "")
-            yield Finding(path, "this key is missing", f"add it: {description}")
+            yield Finding(path, "this key is missing", f"add it: {description}", "key-missing")
 
 
 def _bad_name(breach: _Breach) -> Finding:
     reason = FORMAT_TEXTS.get(str(breach.wanted), "is more than letters, digits and _ . -")
     what = f"the name {breach.value!r} {reason}"
-    return Finding((*breach.path, breach.value), what, "give it another name")
+    return Finding((*breach.path, breach.value), what, "give it another name", "bad-name")
 
 
 def _bad_value(breach: _Breach, schema: Document) -> Finding:
@@ -109,9 +110,10 @@ def _bad_value(breach: _Breach, schema: Document) -> Finding:
     description = field.get("description") or above.get("description", "")
     shown = "the value" if field.get("x-secret") else repr(breach.value)
     if breach.keyword == "enum" and breach.value in (removed := above.get("x-removed", {})):
-        return Finding(breach.path, _value_text(breach, shown), removed[breach.value])
+        remedy = removed[breach.value]
+        return Finding(breach.path, _value_text(breach, shown), remedy, "dead-key")
     remedy = ": ".join(filter(None, (_correction(breach), description)))
-    return Finding(breach.path, _value_text(breach, shown), remedy)
+    return Finding(breach.path, _value_text(breach, shown), remedy, "bad-value")
 
 
 def _value_text(breach: _Breach, shown: str) -> str:

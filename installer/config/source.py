@@ -20,6 +20,11 @@ class Finding(NamedTuple):
     severity: Severity = Severity.ERROR
 
 
+def warning(path: KeyPath, what: str, remedy: str, code: str) -> Finding:
+    """Return a finding that forbids nothing, and that an operator may waive by its code."""
+    return Finding(path, what, remedy, code, Severity.WARNING)
+
+
 Rule = Callable[[Document], Iterator[Finding]]
 RuleTable = Mapping[Rule, tuple[str, ...]]  # the rule, and the sections that it reads
 

@@ -145,12 +145,14 @@ class _Builder:
                 remedy="keep one of the two",
                 file=self._file,
                 line=node.start_mark.line + 1,
+                code="key-twice",
             )
         )
 
 
 def _unusable(file: str, what: str, remedy: str) -> ConfigError:
-    return ConfigError(Problem(where="the file", what=what, remedy=remedy, file=file))
+    problem = Problem(where="the file", what=what, remedy=remedy, file=file, code="file-unusable")
+    return ConfigError(problem)
 
 
 def _syntax_problem(file: str, error: yaml.YAMLError) -> Problem:
@@ -167,4 +169,5 @@ def _syntax_problem(file: str, error: yaml.YAMLError) -> Problem:
         else "look at this line and the one above: indentation, a colon or a quote is off",
         file=file,
         line=mark.line + 1 if mark else None,
+        code="not-yaml",
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import paramiko
 
-from installer.engine.wire import EXIT, agent_text, modules_of, request_text
+from installer.engine.wire import BEGAN, EXIT, agent_text, modules_of, request_text
 
 _CHUNK = 65536
 _END_S = 5
@@ -21,6 +21,10 @@ class Request:
     program: str
     body: dict[str, Any]
     limit_s: int
+
+
+class AgentGone(Exception):
+    """An agent had ended before it began a request: another may be asked the same."""
 
 
 class Stream(Protocol):
@@ -47,6 +51,7 @@ class Agent:
         self._stream = stream
         self._lines = stream.lines()
         self._known: set[str] = set()
+        self._has_answered = False
         stream.send(agent_text())
 
     @property
@@ -55,12 +60,27 @@ class Agent:
         return self._stream.is_open
 
     def ask(self, request: Request) -> list[str]:
-        """Return the lines that answer a request; fewer than whole when the agent ends."""
+        """Return the lines that answer a request; fewer than whole when the agent ends.
+
+        Raises AgentGone when one that has served before ended without a sign of this request.
+        """
         text = request_text(
             request.program, request.body, limit_s=request.limit_s, known=self._known
         )
         self._known.update(modules_of(request.program))
-        self._stream.send(text)
+        try:
+            self._stream.send(text)
+        except OSError as error:
+            if not self._has_answered:
+                raise
+            raise AgentGone from error
+        answer = self._answer()
+        if self._has_answered and BEGAN not in answer:
+            raise AgentGone
+        self._has_answered = True
+        return [line for line in answer if line != BEGAN]
+
+    def _answer(self) -> list[str]:
         answer = []
         for line in self._lines:
             answer.append(line)

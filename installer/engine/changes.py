@@ -49,6 +49,7 @@ class FileChange:
 
     file: ManagedFile
     before: PathFact | None
+    is_foreign: bool = False  # a person changed it since we wrote it
 
     @property
     def is_rights_only(self) -> bool:
@@ -69,9 +70,10 @@ class FileChange:
         return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
     def __str__(self) -> str:
+        by_hand = " (changed by hand)" if self.is_foreign else ""
         if self.is_rights_only:
-            return f"set owner and mode of {self.file.path}"
-        return f"{'replace' if self.before else 'create'} {self.file.path}"
+            return f"set owner and mode of {self.file.path}{by_hand}"
+        return f"{'replace' if self.before else 'create'} {self.file.path}{by_hand}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class StageDifference:
     marks: Mapping[str, str] = field(default_factory=dict)  # unit: restart or reload it will owe
     leftovers: tuple[str, ...] = ()
     reloads_systemd: bool = False
+    unrecorded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # kind → name → state
 
     @property
     def touched(self) -> set[str]:
@@ -107,7 +110,7 @@ class StageDifference:
     def is_applied(self) -> bool:
         """Tell whether `apply` has nothing to do: deferred restarts are not its own."""
         deferred = {str(change) for change in self.units if change.is_deferred}
-        return set(self._data_lines()) <= deferred
+        return not self.unrecorded and set(self._data_lines()) <= deferred
 
     def lines(self) -> tuple[str, ...]:
         """Return one imperative line for each change, steps included."""

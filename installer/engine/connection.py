@@ -12,7 +12,7 @@ from paramiko.ssh_exception import SSHException
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 
-from installer.engine.agent import Agent, LocalStream, Request, SshStream
+from installer.engine.agent import Agent, AgentGone, LocalStream, Request, SshStream
 from installer.engine.target import Target
 from installer.engine.wire import EXIT, MARK, command
 from installer.errors import NodeUnreachable, Problem
@@ -101,8 +101,7 @@ class Connection:
         limit_s = request.limit_s + _MARGIN_S
         try:
             with gevent.Timeout(limit_s):
-                agent = self._idle_agent()
-                lines = agent.ask(request)
+                agent, lines = self._ask(request)
         except gevent.Timeout as error:
             self.close()
             what = f"the host did not answer within {limit_s:.0f} s"
@@ -113,6 +112,16 @@ class Connection:
             raise NodeUnreachable(self._problem(what)) from error
         self._idle.append(agent)
         return lines, [line for line in lines if not line.startswith((MARK, EXIT))]
+
+    def _ask(self, request: Request) -> tuple[Agent, list[str]]:
+        """Ask an agent, and the next one when it turns out that somebody has killed the first."""
+        while True:
+            agent = self._idle_agent()
+            try:
+                return agent, agent.ask(request)
+            except AgentGone:
+                logger.debug("%s: an agent was gone", self.target.name)
+                agent.close()
 
     def _idle_agent(self) -> Agent:
         """Return an agent that nobody uses: phases work on a node side by side."""

@@ -10,7 +10,14 @@ from installer.engine.changes import (
     UnitChange,
     Verb,
 )
-from installer.engine.observation import Observation, PathFact, UnitFact, digest, guard_key
+from installer.engine.observation import (
+    Observation,
+    PathFact,
+    UnitFact,
+    digest,
+    guard_key,
+    state_of,
+)
 from installer.state import Directory, ManagedFile, Stage, Step, Unit, UnitTarget, User
 
 __all__ = ["Difference", "difference", "stage_difference"]
@@ -53,7 +60,35 @@ def stage_difference(stage: Stage, observation: Observation) -> StageDifference:
         marks=_marks(stages, observation, touched),
         leftovers=observation.leftovers,
         reloads_systemd=_reloads_systemd(stage, observation, touched),
+        unrecorded=_unrecorded(stage, observation),
     )
+
+
+def _unrecorded(stage: Stage, observation: Observation) -> dict[str, dict[str, str]]:
+    """Return what is as wanted though our record does not say so: an older release wrote it."""
+    state = stage.state
+    right = {
+        "file": {
+            file.path: observation.wanted_state(file)
+            for file in state.files
+            if _is_file(file, observation.paths.get(file.path), observation)
+        },
+        "package": {
+            package.name: observation.packages[package.name]
+            for package in state.packages
+            if package.name in observation.packages
+        },
+        "unit": {
+            unit.name: unit.target.value
+            for unit in state.units
+            if not any(_unit_changes(unit, observation, set()))
+        },
+    }
+    news = {
+        kind: {n: s for n, s in states.items() if observation.record(kind).get(n) != s}
+        for kind, states in right.items()
+    }
+    return {kind: states for kind, states in news.items() if states}
 
 
 def _before(stage: Stage, stages: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -70,8 +105,16 @@ def _touched(stage: Stage, observation: Observation) -> set[str]:
 def _file_changes(stage: Stage, observation: Observation) -> tuple[FileChange, ...]:
     seen = ((file, observation.paths.get(file.path)) for file in stage.state.files)
     return tuple(
-        FileChange(file, fact) for file, fact in seen if not _is_file(file, fact, observation)
+        FileChange(file, fact, is_foreign=_is_foreign(file.path, observation))
+        for file, fact in seen
+        if not _is_file(file, fact, observation) and not observation.is_kept(file.path)
     )
+
+
+def _is_foreign(path: str, observation: Observation) -> bool:
+    """Tell whether a person changed the file since we wrote it."""
+    ours = observation.record("file").get(path)
+    return ours is not None and ours != state_of(observation.paths.get(path))
 
 
 def _is_file(file: ManagedFile, fact: PathFact | None, observation: Observation) -> bool:

@@ -21,6 +21,7 @@ class NodeFacts:
     hostname: str = ""
     cpus: int = 1
     memory_bytes: int = 0
+    has_ipv6: bool = False  # the kernel's; it may have no address
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,33 @@ class Observation:
     pending: Mapping[str, str] = field(default_factory=dict)  # unit: restart or reload
     leftovers: tuple[str, ...] = ()  # files of ours that a killed run left
     guards: Mapping[str, GuardFact] = field(default_factory=dict)  # by guard_key
+    written: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # kind → name → state
+    strays: Mapping[str, PathFact] = field(default_factory=dict)  # ours, but of no stage
     facts: NodeFacts = field(default_factory=NodeFacts)
+
+    def record(self, kind: str) -> Mapping[str, str]:
+        """Return what our runs left of a kind (file, unit, package), or what a person `kept`."""
+        return self.written.get(kind, {})
+
+    def is_kept(self, path: str) -> bool:
+        """Tell whether a person decided to keep this file as it is now."""
+        return self.record("kept").get(path) == state_of(self.paths.get(path))
+
+    def wanted_state(self, file: ManagedFile) -> str:
+        """Return how the record will have this file once it is as wanted."""
+        owner = self.users.get(file.owner)
+        group = file.group or (owner.group if owner else file.owner)
+        return f"{digest(file.content)} {file.mode:04o} {file.owner} {group}"
+
+
+ABSENT = "absent"
+
+
+def state_of(fact: PathFact | None) -> str:
+    """Return what is at a path in the words of the node's record: digest, mode, owner, group."""
+    if fact is None:
+        return ABSENT
+    return f"{fact.digest or fact.kind} {fact.mode:04o} {fact.owner} {fact.group}"
 
 
 def guard_key(stage: Stage, step: Step) -> str:
@@ -98,7 +125,10 @@ def digest(content: bytes) -> str:
 
 
 def observe_request(
-    stages: Sequence[Stage], *, with_content: bool = False, with_guards: bool = True
+    stages: Sequence[Stage],
+    *,
+    with_content: bool = False,
+    with_guards: bool = True,
 ) -> dict[str, Any]:
     """Return what `node/observe.py` must look at for these stages."""
     states = [stage.state for stage in stages]
@@ -108,6 +138,7 @@ def observe_request(
     return {
         "paths": _unique([*files, *directories, *absent]),
         "hashed": set(files),
+        "with_strays": with_guards,  # a second look is at one stage only
         "with_text": {path for path, file in files.items() if with_content and _is_shown(file)},
         "users": _unique(_user_names(stages)),
         "packages": _unique(package.name for state in states for package in state.packages),
@@ -158,6 +189,8 @@ def read_observation(stages: Sequence[Stage], seen: Mapping[str, Any]) -> Observ
             for name, (load, active, enabled, stale) in seen["units"].items()
         },
         pending=seen["pending"],
+        written=seen["written"],
+        strays={path: PathFact(*fact) for path, fact in seen["strays"].items() if fact},
         leftovers=tuple(seen["leftovers"]),
         guards={key: GuardFact(*fact) for key, fact in seen["guards"].items()},
         facts=NodeFacts(release=facts.pop("codename"), **facts),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from installer.errors import Problem
@@ -33,6 +34,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """How far a node's clock is ahead of ours, and by how much the round trip may mislead."""
+
+    offset_s: float
+    uncertainty_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What applying one stage changed on one node."""
 
@@ -52,7 +61,6 @@ class GateResult:
     deferred: bool = False
     output: str = ""
     seconds: float = 0.0
-    journal: Mapping[str, str] = field(default_factory=dict)  # unit: its last lines
     problem: Problem | None = None  # why neither passed nor deferred
 
 
@@ -63,3 +71,21 @@ class StepResult:
     step: str
     changed: bool
     output: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A line on the node that shows a known cause."""
+
+    code: str
+    source: str  # a unit, or "host", "said", "kernel"
+    time: datetime
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a node knows of a failure: the newest line of each known cause, its journals' ends."""
+
+    matches: tuple[Match, ...] = ()
+    journal: Mapping[str, str] = field(default_factory=dict)  # unit: its last lines

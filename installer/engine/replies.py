@@ -46,9 +46,13 @@ def gate_result(node: str, gate: Gate, told: Mapping[str, Any]) -> GateResult:
         seen = output.strip() or f"exit {told['code']}"
         unit = gate.units[0] if gate.units else None
         look = f"`journalctl -u {unit} -n 50`" if unit else "the host's journal"
+        if told["hopeless"]:
+            ended = f"given up after {told['seconds']:.0f} s, for waiting cannot cure it"
+        else:
+            ended = f"not reached in {gate.timeout_s} s"
         problem = Problem(
             where=node,
-            what=f"not reached in {gate.timeout_s} s: {gate.name}; last seen: {seen[-500:]}",
+            what=f"{ended}: {gate.name}; last seen: {seen[-500:]}",
             remedy=f"look at {look} on {node}, then run again",
         )
     return GateResult(
@@ -57,7 +61,6 @@ def gate_result(node: str, gate: Gate, told: Mapping[str, Any]) -> GateResult:
         deferred=told["deferred"],
         output=output,
         seconds=told["seconds"],
-        journal={u: masked(text, gate.secrets) for u, text in told["journal"].items()},
         problem=problem,
     )
 

@@ -42,7 +42,16 @@ def state_request(change: StageDifference) -> dict[str, Any]:
         "rights": [_rights(entry.file) for entry in change.files if entry.is_rights_only],
         "absent": list(change.absent),
         "units": _units(change),
+        "note": _note(change),
     }
+
+
+def _note(change: StageDifference) -> dict[str, dict[str, str]]:
+    """Return what the node's record has after this: units as they will be, and what it lacked."""
+    note = {kind: dict(states) for kind, states in change.unrecorded.items()}
+    if change.units:
+        note["unit"] = {unit.name: unit.target.value for unit in change.stage.state.units}
+    return note
 
 
 def _file(file: ManagedFile) -> dict[str, Any]:

@@ -1,12 +1,20 @@
 """Everything the engine does on one node; each method says how many remote commands it takes."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from installer.engine.agent import Request
 from installer.engine.connection import Connection
+from installer.engine.diagnosis import (
+    DIAGNOSE_S,
+    diagnose_request,
+    read_diagnosis,
+    secrets_of,
+    watch_request,
+)
 from installer.engine.difference import stage_difference
 from installer.engine.observation import (
     Observation,
@@ -14,7 +22,14 @@ from installer.engine.observation import (
     read_observation,
     revealed,
 )
-from installer.engine.outcome import Applied, GateResult, Result, StepResult
+from installer.engine.outcome import (
+    Applied,
+    ClockReading,
+    Diagnosis,
+    GateResult,
+    Result,
+    StepResult,
+)
 from installer.engine.removal import Removal
 from installer.engine.replies import applied_of, gate_result, masked, step_problem
 from installer.engine.requests import (
@@ -32,6 +47,8 @@ from installer.state import Gate, Stage, Step
 logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
+_FACTS_S = 60
+_TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
 
@@ -65,20 +82,40 @@ class Session:
         program = "observe" if asks_tools else "observe-paths"
         return read_observation(stages, self._call(program, request, _OBSERVE_S))
 
+    def facts(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what `node/facts.py` finds on the node; nothing is changed there. One command."""
+        return dict(self._call("facts", request, _FACTS_S))
+
+    def clock_reading(self) -> ClockReading:
+        """Return how far the node's clock is from ours. One command."""
+        asked = time.time()
+        told = self._call("clock", {}, _FACTS_S)
+        answered = time.time()
+        return ClockReading(
+            offset_s=told - (asked + answered) / 2, uncertainty_s=(answered - asked) / 2
+        )
+
     def apply(self, stage: Stage, observation: Observation) -> Applied:
         """Make the node what the stage's data says. No command when it is, at most two."""
         change = stage_difference(stage, observation)
         done: tuple[str, ...] = ()
+        copies: list[tuple[str, str]] = []
         if needs_packages_first(change):
             done = tuple(f"install package {name}" for name in change.packages)
             seen = self._call("packages", packages_request(change), INSTALL_S)
+            copies += seen["copies"]
             observation = _looked_again(observation, read_observation([stage], seen))
             change = stage_difference(stage, observation)
         if not change.is_applied:
             request = state_request(change)
             program = "state" if request["units"] or request["users"] else "state-paths"
-            self._call(program, request, APPLY_S)
-        return applied_of(self.name, change, done)
+            copies += self._call(program, request, APPLY_S)
+        kept = tuple(f"keep what stood at {path} as {copy}" for path, copy in copies)
+        return applied_of(self.name, change, (*done, *kept))
+
+    def remember(self, note: Mapping[str, Mapping[str, str]]) -> None:
+        """Record on the node what a person decided: kind → name → state. One command."""
+        self._call("written", {"note": {k: dict(states) for k, states in note.items()}}, APPLY_S)
 
     def restart(self, unit: str) -> None:
         """Restart a unit; return once its old process is gone. One command."""
@@ -96,6 +133,7 @@ class Session:
             "timeout_s": gate.timeout_s,
             "units": gate.units,
             "may_defer": alone and gate.needs_peers,
+            "watch": watch_request(gate.units),
         }
         told = self._call("gate", request, gate.timeout_s)
         return gate_result(self.name, gate, told)
@@ -118,6 +156,11 @@ class Session:
                 return StepResult(step=step.name, changed=True, output=output)
         raise PhaseFailed(step_problem(self.name, step, told, output))
 
+    def diagnose(self, stage: Stage, *, since_s: float, said: str) -> Diagnosis:
+        """Look for known causes of a failure of this stage, `since_s` ago or less. One command."""
+        request = diagnose_request(stage, since_s=since_s, said=said)
+        return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
+
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.
 
@@ -127,6 +170,18 @@ class Session:
         for line in lines:
             logger.info("%s: %s", self.name, line)
         return lines
+
+    def listen(self, request: dict[str, Any]) -> dict[int, str]:
+        """Open ports for a trial, and return each one's state. One command."""
+        return dict(self._call("listen", request, _TRIAL_S))
+
+    def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Try connections from this node, all at once. One command."""
+        return list(self._call("connect", request, _TRIAL_S))
+
+    def end_listening(self, token: str) -> list[Any]:
+        """Close the ports of a trial, and return who was refused there. One command."""
+        return list(self._call("listen-end", {"token": token}, _TRIAL_S))
 
     def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""
@@ -152,5 +207,6 @@ def _looked_again(observation: Observation, seen: Observation) -> Observation:
         packages={**observation.packages, **seen.packages},
         units={**observation.units, **seen.units},
         pending=seen.pending,
+        written=seen.written,
         leftovers=seen.leftovers,
     )

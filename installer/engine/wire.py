@@ -19,21 +19,32 @@ from installer.errors import Problem
 
 MARK = "cfy_manager:"
 EXIT = "cfy_manager-exit:"
+BEGAN = "cfy_manager-began"
 
 _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
 _START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
+_FACTS = ("facts_system", "facts_disk", "facts_network", "facts_software", "facts_sources")
 _NEEDS = {  # program: the modules it is made of, in order of import
     "script": ("base", "script"),
-    "observe": ("base", "script", "observe"),
-    "observe-paths": ("base", "observe"),
-    "state": ("base", "script", "files", "record", "users", "units", "state"),
-    "state-paths": ("base", "files", "state"),
+    "observe": ("base", "script", "files", "written", "observe"),
+    "observe-paths": ("base", "files", "written", "observe"),
+    "state": ("base", "script", "files", "written", "record", "users", "units", "state"),
+    "state-paths": ("base", "files", "written", "state"),
     "units": ("base", "script", "files", "units"),
-    "packages": ("base", "script", "observe", "files", "dpkg", "record", "units", "packages"),
-    "removal": ("base", "script", "files", "dpkg", "record", "removal"),
-    "gate": ("base", "script", "gate"),
+    "packages": (
+        *("base", "script", "files", "written", "observe", "dpkg", "record", "units", "packages"),
+    ),
+    "removal": ("base", "script", "files", "written", "dpkg", "record", "removal"),
+    "written": ("base", "files", "written"),
+    "gate": ("base", "script", "probes", "diagnose", "gate"),
+    "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
+    "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
+    "clock": ("clock",),
+    "listen": ("base", "tls", "listen"),
+    "listen-end": ("base", "tls", "listen", "listen_end"),
+    "connect": ("base", "tls", "connect"),
 }
 
 
@@ -47,7 +58,7 @@ def command(*, sudo: bool) -> str:
 def agent_text() -> str:
     """Return the first line for an agent's stdin: itself."""
     source = (_SOURCES / "agent.py").read_text()
-    text = f"{source}\nserve({_PACKAGE!r}, {MARK!r}, {EXIT!r})\n"
+    text = f"{source}\nserve({_PACKAGE!r}, {MARK!r}, {EXIT!r}, {BEGAN!r})\n"
     return _line(text)
 
 

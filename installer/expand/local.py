@@ -73,6 +73,11 @@ def local_node(config: Document, folder: Path) -> LocalNode:
     return LocalNode(inputs=_inputs(name, wanted, contents), files=files)
 
 
+def lone_inventory(config: Document, folder: Path) -> Inventory:
+    """Return the cluster of the node that a completed config.yaml describes, alone."""
+    return _inventory(config, _given(config), folder)
+
+
 def _given(config: Document) -> dict[str, Any]:
     """Return what a completed configuration says, without the keys that it leaves empty."""
     children = {

@@ -39,7 +39,9 @@ class Cluster:
 
 def common_sections(cluster: Cluster, node: Node) -> Sections:
     """Return what each node has, whatever its roles."""
-    bundle = {"bundle": {"path": BUNDLE_FOLDER}} if cluster.inventory.bundle_path else {}
+    inventory = cluster.inventory
+    bundle = {"bundle": {"path": BUNDLE_FOLDER}} if inventory.bundle_path else {}
+    waive = {"waive": list(inventory.waive)} if inventory.waive else {}
     return {
         "manager": {
             "private_ip": node.address,
@@ -50,6 +52,7 @@ def common_sections(cluster: Cluster, node: Node) -> Sections:
         "networks": {"default": node.address, "external": node.public_address, **node.networks},
         "status_reporter": _reporter(cluster, node),
         **bundle,
+        **waive,
     }
 
 

@@ -29,7 +29,9 @@ mkdir -p /run/systemd/nspawn "$0/netns"
 mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn
 mount -t tmpfs -o mode=755 tmpfs "$0/netns"
 ip link set lo up
-echo 1 >/proc/sys/net/ipv4/ip_forward  # an address of no host is unreachable at once
+# an address of no host is unreachable at once
+echo 1 >/proc/sys/net/ipv4/ip_forward
+if [ -e /proc/net/if_inet6 ]; then echo 1 >/proc/sys/net/ipv6/conf/all/forwarding; fi
 : >"$0/ready"
 exec sleep infinity
 """

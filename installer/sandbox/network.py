@@ -12,7 +12,7 @@ def bridge_lines(segment: Segment) -> Iterator[str]:
     """Yield the `ip -batch` lines that make one network and the controller's address on it."""
     prefix = segment.subnet.partition("/")[2]
     yield f"link add {segment.bridge} type bridge"
-    yield f"address add {segment.controller}/{prefix} dev {segment.bridge}"
+    yield _address_line(f"{segment.controller}/{prefix}", segment.bridge)
     yield f"link set {segment.bridge} up"
 
 
@@ -29,7 +29,7 @@ def card_lines(host: HostPlan, plan: Plan) -> Iterator[str]:
     yield "link set lo up"
     for card in host.interfaces:
         for address in card.addresses:
-            yield f"address add {address} dev {card.name}"
+            yield _address_line(address, card.name)
         yield f"link set {card.name} up"
     first = host.interfaces[0].bridge
     gateway = next(part.controller for part in plan.segments if part.bridge == first)
@@ -65,6 +65,11 @@ def make_bridges(keeper: ProcessId, plan: Plan) -> None:
 def plug_in(keeper: ProcessId, plan: Plan, host: HostPlan, namespace: Path) -> None:
     """Connect a host that is about to boot to its networks."""
     run_inside(keeper, ["sh"], stdin=plug_in_script(plan, host, namespace))
+
+
+def _address_line(address: str, device: str) -> str:
+    """Source: ip-address(8): until a search for duplicates ends, nobody may bind the address."""
+    return f"address add {address} dev {device}{' nodad' if ':' in address else ''}"
 
 
 def _text(lines: Iterable[str]) -> str:

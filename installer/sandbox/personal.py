@@ -22,7 +22,8 @@ def personalise(root: Path, plan: Plan, host: HostPlan, client_key: str) -> str:
 
 def hosts_file(plan: Plan) -> str:
     """Return the /etc/hosts that names every host of the sandbox."""
-    return _LOCALHOST + "".join(f"{host.address} {host.name}\n" for host in plan.hosts)
+    lines = (" ".join((host.address, *host.aliases, host.name)) for host in plan.hosts)
+    return _LOCALHOST + "".join(f"{line}\n" for line in lines)
 
 
 def _authorise(home: Path, client_key: str) -> None:

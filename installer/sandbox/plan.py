@@ -4,13 +4,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
 from installer.errors import ConfigError, Problem
+from installer.sandbox.subnets import covering_subnets, free_address
 
 DEFAULT_NETWORK = "default"
-_WIDEST_PREFIX = 8
-_USUAL_PREFIX = 24
 _FIRST_HOST = 11  # host-1 is .11: low numbers stay free for the controller and virtual addresses
 _MOST_HOSTS = 200
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
@@ -18,10 +17,14 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One wanted host: its name and its address on each network, the default one first."""
+    """One wanted host: its name and its address on each network, the default one first.
+
+    `aliases` are further names that lead to its address on the default network.
+    """
 
     name: str
     addresses: Mapping[str, str]
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,12 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class HostPlan:
-    """One host: its name, its number in the sandbox, its network cards."""
+    """One host: its name, its number in the sandbox, its network cards, its further names."""
 
     name: str
     number: int
     interfaces: tuple[Interface, ...]
+    aliases: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -78,11 +82,16 @@ def numbered_nodes(sandbox: str, count: int) -> tuple[Node, ...]:
                 remedy="ask for fewer hosts, or use an inventory with subnets of its own",
             )
         )
-    second, third = hashlib.sha256(sandbox.encode()).digest()[:2]
     return tuple(
-        Node(f"host-{number}", {DEFAULT_NETWORK: f"10.{second}.{third}.{_FIRST_HOST - 1 + number}"})
+        Node(f"host-{number}", {DEFAULT_NETWORK: numbered_address(sandbox, number)})
         for number in range(1, count + 1)
     )
+
+
+def numbered_address(sandbox: str, number: int) -> str:
+    """Return the address of a host that has none of its own, on a subnet that the name selects."""
+    second, third = hashlib.sha256(sandbox.encode()).digest()[:2]
+    return f"10.{second}.{third}.{_FIRST_HOST - 1 + number}"
 
 
 def plan_hosts(nodes: Sequence[Node], reserved: Iterable[str] = ()) -> Plan:
@@ -92,14 +101,14 @@ def plan_hosts(nodes: Sequence[Node], reserved: Iterable[str] = ()) -> Plan:
     are never the controller's.
     """
     _refuse_bad_nodes(nodes)
-    subnets = _subnets(nodes)
+    subnets = covering_subnets([node.addresses for node in nodes])
     taken = {address for node in nodes for address in node.addresses.values()} | set(reserved)
     segments = tuple(
-        Segment(f"br{index}", str(subnet), _free_address(subnet, taken))
+        Segment(f"br{index}", str(subnet), free_address(subnet, taken))
         for index, subnet in enumerate(subnets)
     )
     hosts = tuple(
-        HostPlan(node.name, number, _interfaces(node, segments))
+        HostPlan(node.name, number, _interfaces(node, segments), node.aliases)
         for number, node in enumerate(nodes, start=1)
     )
     return Plan(segments, hosts)
@@ -117,7 +126,7 @@ def _refuse_bad_nodes(nodes: Sequence[Node]) -> None:
                     remedy="use lower-case letters, digits, '-' and '.'",
                 )
             )
-        for word in (node.name, *set(node.addresses.values())):
+        for word in {node.name, *node.aliases, *node.addresses.values()}:
             if word in seen:
                 problems.append(
                     Problem(
@@ -131,68 +140,14 @@ def _refuse_bad_nodes(nodes: Sequence[Node]) -> None:
         raise ConfigError(*problems)
 
 
-def _subnets(nodes: Sequence[Node]) -> list[IPv4Network]:
-    by_network: dict[str, list[IPv4Address]] = {}
-    for index, node in enumerate(nodes):
-        for network, address in node.addresses.items():
-            by_network.setdefault(network, []).append(_parse(index, network, address))
-    merged: list[IPv4Network] = []
-    for addresses in by_network.values():
-        subnet = _covering(addresses)
-        for other in [known for known in merged if known.overlaps(subnet)]:
-            merged.remove(other)
-            subnet = _covering([subnet[0], subnet[-1], other[0], other[-1]])
-        merged.append(subnet)
-    # the default network comes first, for the routes and the ssh configuration
-    first = _parse(0, DEFAULT_NETWORK, next(iter(nodes[0].addresses.values())))
-    return sorted(merged, key=lambda subnet: (first not in subnet, subnet))
-
-
-def _parse(index: int, network: str, address: str) -> IPv4Address:
-    try:
-        return IPv4Address(address)
-    except ValueError as error:
-        key = "address" if network == DEFAULT_NETWORK else f"networks.{network}"
-        raise ConfigError(
-            Problem(
-                where=f"nodes[{index}].{key}",
-                what=f"{address!r} is not an IPv4 address",
-                remedy="the sandbox makes hosts with the addresses of the inventory: write one",
-            )
-        ) from error
-
-
-def _covering(addresses: Sequence[IPv4Address]) -> IPv4Network:
-    for prefix in range(_USUAL_PREFIX, _WIDEST_PREFIX - 1, -1):
-        subnet = IPv4Network((addresses[0], prefix), strict=False)
-        if all(address in subnet for address in addresses):
-            return subnet
-    raise ConfigError(
-        Problem(
-            where="nodes",
-            what=f"no subnet of a usual size holds {min(addresses)} and {max(addresses)}",
-            remedy="give the nodes of one network addresses that are closer to each other",
-        )
-    )
-
-
-def _free_address(subnet: IPv4Network, taken: set[str]) -> str:
-    for address in subnet.hosts():
-        if str(address) not in taken:
-            return str(address)
-    raise ConfigError(
-        Problem(where="nodes", what=f"{subnet} has no free address", remedy="use fewer hosts")
-    )
-
-
 def _interfaces(node: Node, segments: Sequence[Segment]) -> tuple[Interface, ...]:
     interfaces: list[Interface] = []
     for segment in segments:
-        subnet = IPv4Network(segment.subnet)
+        subnet = ip_network(segment.subnet)
         addresses = dict.fromkeys(
             f"{address}/{subnet.prefixlen}"
             for address in node.addresses.values()
-            if IPv4Address(address) in subnet
+            if ip_address(address) in subnet
         )
         if addresses:
             name = f"host{len(interfaces)}"

@@ -161,11 +161,13 @@ def parse(text: str) -> Record:
 def _plan(data: dict[str, Any]) -> Plan:
     return Plan(
         segments=tuple(Segment(**segment) for segment in data["segments"]),
-        hosts=tuple(
-            HostPlan(host["name"], host["number"], tuple(map(_interface, host["interfaces"])))
-            for host in data["hosts"]
-        ),
+        hosts=tuple(map(_host, data["hosts"])),
     )
+
+
+def _host(data: dict[str, Any]) -> HostPlan:
+    interfaces = tuple(map(_interface, data["interfaces"]))
+    return HostPlan(data["name"], data["number"], interfaces, tuple(data.get("aliases", ())))
 
 
 def _interface(data: dict[str, Any]) -> Interface:

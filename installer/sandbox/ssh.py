@@ -42,7 +42,10 @@ def known_hosts_text(plan: Plan, public_keys: dict[str, str]) -> str:
 
 def ssh_config_text(plan: Plan, folder: Path) -> str:
     """Return an ssh_config that knows every host by its name."""
-    blocks = [f"Host {host.name}\n  HostName {host.address}\n" for host in plan.hosts]
+    blocks = [
+        f"Host {' '.join((host.name, *host.aliases))}\n  HostName {host.address}\n"
+        for host in plan.hosts
+    ]
     common = (
         "Host *\n"
         "  User root\n"
@@ -86,4 +89,4 @@ def _make_key(path: Path, comment: str) -> str:
 
 def _names(host: HostPlan) -> list[str]:
     addresses = [word.partition("/")[0] for card in host.interfaces for word in card.addresses]
-    return [host.name, *addresses]
+    return [host.name, *host.aliases, *addresses]

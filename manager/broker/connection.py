@@ -18,16 +18,19 @@ _LONGEST_DELAY_S = 5.0
 
 
 def connection_parameters(
-    settings: RabbitmqSettings, vhost: str = "/"
+    settings: RabbitmqSettings, vhost: str | None = None
 ) -> list[pika.ConnectionParameters]:
-    """Return how to reach each broker, in random order, so that managers spread over them."""
+    """Return how to reach each broker, in random order, so that managers spread over them.
+
+    Without a vhost it is the managers' own.
+    """
     context = _tls_context(settings.ca_path)
     hosts = random.sample(settings.hosts, len(settings.hosts))
     return [
         pika.ConnectionParameters(
             host=host.address,
             port=settings.port,
-            virtual_host=vhost,
+            virtual_host=vhost or settings.vhost,
             credentials=pika.PlainCredentials(settings.username, settings.password),
             ssl_options=pika.SSLOptions(context, server_hostname=host.address),
             heartbeat=HEARTBEAT_S,
@@ -41,7 +44,7 @@ def connection_parameters(
     ]
 
 
-def connect(settings: RabbitmqSettings, vhost: str = "/") -> pika.BlockingConnection:
+def connect(settings: RabbitmqSettings, vhost: str | None = None) -> pika.BlockingConnection:
     """Return a connection to the first broker that answers.
 
     Raises Unavailable when none does.

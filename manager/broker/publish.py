@@ -38,10 +38,13 @@ class Publisher(Protocol):
         routing_key: str,
         body: Mapping[str, Any],
         *,
-        vhost: str = "/",
+        vhost: str | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Return when the message is stored; raise Unavailable or Unroutable if it is not."""
+        """Return when the message is stored; raise Unavailable or Unroutable if it is not.
+
+        Without a vhost it goes to the managers' own.
+        """
 
 
 class ConfirmedPublisher:
@@ -53,7 +56,7 @@ class ConfirmedPublisher:
 
     def __init__(self, settings: RabbitmqSettings) -> None:
         self._settings = settings
-        self._links: dict[tuple[int, str], _Link] = {}
+        self._links: dict[tuple[int, str | None], _Link] = {}
         self._lock = threading.Lock()
 
     def publish(
@@ -62,7 +65,7 @@ class ConfirmedPublisher:
         routing_key: str,
         body: Mapping[str, Any],
         *,
-        vhost: str = "/",
+        vhost: str | None = None,
         correlation_id: str | None = None,
     ) -> None:
         """Do what Publisher.publish promises."""
@@ -82,7 +85,7 @@ class ConfirmedPublisher:
             if pid == os.getpid():
                 link.close()
 
-    def _link(self, vhost: str) -> "_Link":
+    def _link(self, vhost: str | None) -> "_Link":
         key = (os.getpid(), vhost)  # a connection is no use to a forked process
         with self._lock:
             if key not in self._links:
@@ -110,14 +113,16 @@ class _Message:
 class _Link:
     """One connection and the thread that owns it: pika's connections belong to one thread."""
 
-    def __init__(self, settings: RabbitmqSettings, vhost: str) -> None:
+    def __init__(self, settings: RabbitmqSettings, vhost: str | None) -> None:
         self._settings = settings
         self._vhost = vhost
         self._waiting: deque[_Message] = deque()
         self._connection: BlockingConnection | None = None
         self._work = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name=f"publish {vhost}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"publish {vhost or ''}", daemon=True
+        )
         self._thread.start()
 
     def send(self, message: _Message) -> None:
@@ -158,7 +163,7 @@ class _Link:
     def _serve(self) -> None:
         connection = connect(self._settings, self._vhost)
         try:
-            if self._vhost == "/":
+            if self._vhost is None:
                 declare_topology(connection)
             channel = connection.channel()
             channel.confirm_delivery()

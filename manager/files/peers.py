@@ -1,10 +1,11 @@
 """Ask the other managers for files: one of them has what replication has not brought yet."""
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -35,6 +36,17 @@ class Peer:
     def url_host(self) -> str:
         """Return the address as URLs have it."""
         return f"[{self.address}]" if ":" in self.address else self.address
+
+    def located(self) -> "Peer":
+        """Return the peer by its IP address: nginx looks no name up that a request brings.
+
+        Raises Unavailable when the name leads nowhere.
+        """
+        try:
+            found = socket.getaddrinfo(self.address, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise PeerSilent(f"the name {self.address} leads nowhere: {error}") from error
+        return replace(self, address=str(found[0][4][0]))
 
 
 class PeerFiles:

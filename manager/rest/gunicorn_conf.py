@@ -28,6 +28,7 @@ keepalive = 75  # nginx keeps connections for 60 s and must be first to close th
 max_requests = 0
 accesslog = None  # nginx writes one
 errorlog = "-"
+loglevel = _rest.log_level.lower()
 control_socket_disable = True  # gunicorn 25 and newer; older ones ignore it
 
 

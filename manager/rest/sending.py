@@ -36,7 +36,7 @@ def send_remote(
     """Answer another manager's answer to a GET of a quoted path, which may have a query."""
     if _nginx_asks():
         response = _redirect(_PEER, download_name)
-        response.headers["X-Peer"] = peer.url_host
+        response.headers["X-Peer"] = peer.located().url_host
         response.headers["X-Peer-Name"] = peer.hostname
         response.headers["X-Peer-Path"] = path
         return response

@@ -5,5 +5,6 @@ from manager.rest.app import create_app
 from manager.settings import settings_path
 from manager.settings_file import load_settings
 
-configure_logging()
-application = create_app(load_settings(settings_path()))
+_settings = load_settings(settings_path())
+configure_logging(_settings.rest.log_level)
+application = create_app(_settings)

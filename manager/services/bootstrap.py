@@ -192,7 +192,7 @@ def _keep_reporter_token(
 
 
 def _create_config(session: Session, settings: Settings) -> None:
-    for default in config_defaults(settings.rest):
+    for default in config_defaults(settings):
         upsert(
             session,
             ConfigEntry,

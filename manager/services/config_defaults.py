@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from manager.settings import RestSettings
+from manager.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,13 @@ class ConfigDefault:
 
 _RETRIES = {"type": "integer", "minimum": -1}
 _LEVEL = {"type": "string", "enum": ["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]}
+_COUNT = {"type": "integer", "minimum": 1}
 _SECONDS = {"type": "number", "minimum": 0}
 
 
-def config_defaults(rest: RestSettings) -> tuple[ConfigDefault, ...]:
+def config_defaults(settings: Settings) -> tuple[ConfigDefault, ...]:
     """Return every setting with its first value."""
+    rest, worker, agent = settings.rest, settings.worker, settings.agent
     return (
         ConfigDefault(
             "rest",
@@ -37,17 +39,20 @@ def config_defaults(rest: RestSettings) -> tuple[ConfigDefault, ...]:
             {"type": "integer", "minimum": 1},
         ),
         ConfigDefault(
-            "rest", "default_page_size", 1000, {"type": "integer", "minimum": 1, "maximum": 10000}
+            "rest",
+            "default_page_size",
+            rest.default_page_size,
+            {"type": "integer", "minimum": 1, "maximum": 10000},
         ),
         ConfigDefault("rest", "max_concurrent_workflows", 20, {"type": "integer", "minimum": 1}),
-        ConfigDefault("rest", "rest_service_log_level", "INFO", _LEVEL),
-        ConfigDefault("workflow", "task_retries", 60, _RETRIES),
-        ConfigDefault("workflow", "task_retry_interval", 15, _RETRIES),
+        ConfigDefault("rest", "rest_service_log_level", rest.log_level, _LEVEL),
+        ConfigDefault("workflow", "task_retries", worker.task_retries, _RETRIES),
+        ConfigDefault("workflow", "task_retry_interval", worker.task_retry_interval, _RETRIES),
         ConfigDefault("workflow", "subgraph_retries", 0, _RETRIES),
-        ConfigDefault("mgmtworker", "max_workers", 10, {"type": "integer", "minimum": 1}),
-        ConfigDefault("mgmtworker", "min_workers", 2, {"type": "integer", "minimum": 1}),
-        ConfigDefault("agent", "max_workers", 20, {"type": "integer", "minimum": 1}),
-        ConfigDefault("agent", "min_workers", 2, {"type": "integer", "minimum": 1}),
-        ConfigDefault("agent", "heartbeat", 30, _SECONDS),
-        ConfigDefault("agent", "log_level", "info"),
+        ConfigDefault("mgmtworker", "max_workers", worker.operations, _COUNT),
+        ConfigDefault("mgmtworker", "min_workers", 2, _COUNT),
+        ConfigDefault("agent", "max_workers", agent.max_workers, _COUNT),
+        ConfigDefault("agent", "min_workers", agent.min_workers, _COUNT),
+        ConfigDefault("agent", "heartbeat", agent.heartbeat, _SECONDS),
+        ConfigDefault("agent", "log_level", agent.log_level.lower()),
     )

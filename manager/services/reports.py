@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from manager import VERSION
 from manager.errors import BadParameters
 from manager.services.cluster_model import ClusterService, Node, NodeType, Report
-from manager.settings import is_address
+from manager.settings import is_host
 from manager.storage.database import forgo_durability
 from manager.storage.models import Broker, DatabaseNode, Manager, NodeReport
 
@@ -41,8 +41,8 @@ def parse_report(node_type: NodeType, node_id: str, body: object) -> IncomingRep
     if not isinstance(body, dict):
         raise BadParameters(f"The report is not a JSON object: {_FIELDS}")
     node, report = body.get("node"), body.get("report")
-    if not isinstance(node, dict) or not is_address(str(node.get("private_ip"))):
-        raise BadParameters("node.private_ip is not an IP address")
+    if not isinstance(node, dict) or not is_host(str(node.get("private_ip"))):
+        raise BadParameters("node.private_ip is neither an IP address nor a host name")
     return IncomingReport(
         node_type=node_type,
         node_id=node_id,

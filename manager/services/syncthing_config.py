@@ -6,7 +6,7 @@ Source: Syncthing, "Syncthing Configuration" and "Config Endpoints".
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from manager.settings import Settings
+from manager.settings import Settings, is_address
 
 FOLDER_ID = "cloudify-resources"
 IGNORED = ("/.incoming",)  # uploads that are not complete, files.tree.INCOMING
@@ -16,7 +16,7 @@ _RECONNECT_S = 5  # a manager that comes back is found again so soon; the defaul
 def options_patch(settings: Settings) -> dict[str, Any]:
     """Return the options that keep syncthing among the managers: no discovery, relays, NAT."""
     return {
-        "listenAddresses": [_address(settings.manager.private_ip, settings.file_sync.port)],
+        "listenAddresses": [_listener(settings.manager.private_ip, settings.file_sync.port)],
         "globalAnnounceEnabled": False,
         "localAnnounceEnabled": False,
         "relaysEnabled": False,
@@ -77,6 +77,11 @@ def initial_config(settings: Settings, device_id: str, api_key: str) -> str:
         f"  <options>\n{options}  </options>\n"
         "</configuration>\n"
     )
+
+
+def _listener(host: str, port: int) -> str:
+    """Return where to listen; a name may lead to loopback on its own host, so it is everywhere."""
+    return _address(host if is_address(host) else "", port)
 
 
 def _address(host: str, port: int) -> str:

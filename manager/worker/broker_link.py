@@ -135,5 +135,6 @@ def _configure(settings: RabbitmqSettings) -> None:
     broker_config.broker_password = settings.password
     broker_config.broker_cert_path = str(settings.ca_path)
     broker_config.broker_ssl_enabled = True
+    broker_config.broker_vhost = settings.vhost
     broker_config.broker_heartbeat = HEARTBEAT_S
     type(broker_config).broker_port = settings.port  # it knows no port but RabbitMQ's usual ones

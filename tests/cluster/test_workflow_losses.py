@@ -12,7 +12,8 @@ import pytest
 import requests
 import urllib3
 
-from tests.journeys.operator import BLUEPRINTS, Operator, unique
+from tests.journeys.modelling import upload_greeter
+from tests.journeys.operator import Operator, unique
 from tests.support.cfy_client import Cfy, Login
 from tests.support.cluster import TOOL, Cluster, wait_until
 from tests.support.losses import leader, new_token, sql
@@ -84,7 +85,7 @@ def rest(cluster: Cluster) -> Rest:
 
 
 @pytest.fixture(scope="module")
-def blueprint(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Operator, str]:
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     login = Login(
         address=cluster.document["load_balancer"]["address"],
         port=443,
@@ -94,26 +95,38 @@ def blueprint(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tup
     )
     beside = (*TOOL, "sandbox", "exec", cluster.name, "--")
     operator = Operator(Cfy(tmp_path_factory.mktemp("cfy"), login, beside).log_in())
-    return operator, operator.upload("fleet", BLUEPRINTS / "fleet")
+    upload_greeter(operator, tmp_path_factory.mktemp("wagon"))
+    return operator
 
 
-@pytest.fixture(scope="module", params=["manager", "primary", "broker"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("manager", "fleet"),
+        ("manager", "resumable_fleet"),
+        ("primary", "fleet"),
+        ("broker", "fleet"),
+    ],
+    ids="-".join,
+)
 def install(
     request: pytest.FixtureRequest,
     cluster: Cluster,
     rest: Rest,
-    blueprint: tuple[Operator, str],
+    operator: Operator,
 ) -> Install:
     """An install of fifty instances, in the middle of which one host goes dark."""
-    operator, name = blueprint
-    marks = f"{MARKS}/{unique(request.param)}"
-    deployment = operator.deploy(name, {"marks": marks, "instances": INSTANCES, "seconds": 5})
+    kind, blueprint = request.param
+    marks = f"{MARKS}/{unique(kind)}"
+    deployment = operator.deploy(
+        operator.upload(blueprint), {"marks": marks, "instances": INSTANCES, "seconds": 5}
+    )
     started = rest.ask(
         "POST", "executions", json={"deployment_id": deployment, "workflow_id": "install"}
     )
     execution = str(started["id"])
     wait_until(lambda: successes(rest, execution), "the first operations end", timeout_s=60)
-    lost = victim(cluster, request.param, execution)
+    lost = victim(cluster, kind, execution)
     wait_until(
         lambda: len(successes(rest, execution)) >= MIDDLE, "the middle of the work", timeout_s=60
     )
@@ -121,7 +134,7 @@ def install(
     before = len(successes(rest, execution))
     try:
         status = end_of(rest, execution)
-        if request.param == "manager":
+        if request.param == ("manager", "fleet"):
             # 7.0.5's script runner is not resumable by itself: what the lost manager ran has failed
             assert status == "failed"
             rest.ask("POST", f"executions/{execution}", json={"action": "resume"})

@@ -109,10 +109,14 @@ def build_wagon(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def greeter(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Bring the plugin to the manager, unless it has it, and return its id."""
+    """Bring the plugin to the manager and return its id."""
+    return upload_greeter(operator, tmp_path_factory.mktemp("wagon"))
+
+
+def upload_greeter(operator: Operator, folder: Path) -> str:
+    """Upload the plugin, built below a folder, unless the manager has it; return its id."""
     if not (found := _plugins(operator)):
-        wagon = build_wagon(tmp_path_factory.mktemp("wagon"))
-        operator.cfy.run("plugins", "upload", wagon, "-y", GREETER / "plugin.yaml")
+        operator.cfy.run("plugins", "upload", build_wagon(folder), "-y", GREETER / "plugin.yaml")
         found = _plugins(operator)
     (plugin,) = found
     return plugin

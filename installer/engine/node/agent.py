@@ -19,8 +19,11 @@ if TYPE_CHECKING:  # `typing` costs 70 ms on the node
 _UNEXPECTED = 70  # EX_SOFTWARE
 
 
-def serve(package: str, mark: str, end: str) -> None:
-    """Answer request after request until stdin ends; a line with the exit code ends each answer."""
+def serve(package: str, mark: str, end: str, began: str) -> None:
+    """Answer request after request until stdin ends.
+
+    A line says that a request has begun, one with the exit code ends its answer.
+    """
     for header in iter(sys.stdin.readline, ""):
         limit_s, program, sources = _value(header)
         for name, source in sources:
@@ -28,6 +31,7 @@ def serve(package: str, mark: str, end: str) -> None:
             code = compile(source, f"{name}.py", "exec")
             exec(code, module.__dict__)  # noqa: S102 - the engine's own modules
         body = sys.stdin.readline()
+        _say(began)
         child = os.fork()
         if child == 0:
             _answer(sys.modules[f"{package}.{program}"], body, limit_s, mark)

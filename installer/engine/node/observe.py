@@ -9,6 +9,7 @@ import stat
 import sys
 
 from installer.engine.node.base import ASIDE, MAN_INDEX, PENDING, POLICY, POLICY_MARK, Failure
+from installer.engine.node.written import written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -27,15 +28,19 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 
 def observation(request: dict[str, Any]) -> dict[str, Any]:
     """Return what `installer.engine.observation.read_observation` reads."""
+    record = written()
+    others = [path for path in record.get("file", ()) if path not in request["hashed"]]
     return {
         "paths": paths(request["paths"], request["hashed"], request["with_text"]),
+        "written": record,
+        "strays": paths(others, others) if request["with_strays"] else {},
         "users": users(request["users"]),
         "packages": _packages(request["packages"]),
         "units": _units(request["units"]),
         "pending": _pending(),
         "leftovers": _leftovers(),
         "guards": _guards(request["guards"]),
-        "facts": _facts(),
+        "facts": node_facts(),
     }
 
 
@@ -179,7 +184,8 @@ def _guards(guards: list[tuple[str, str, dict[str, str], int]]) -> dict[str, tup
     return found
 
 
-def _facts() -> dict[str, Any]:
+def node_facts() -> dict[str, Any]:
+    """Return what `installer.engine.observation.NodeFacts` holds."""
     system = os.uname()
     release = _assignments("/etc/os-release")
     memory = _memory_bytes()
@@ -191,6 +197,7 @@ def _facts() -> dict[str, Any]:
         "hostname": system.nodename,
         "cpus": os.cpu_count() or 1,
         "memory_bytes": memory,
+        "has_ipv6": os.path.exists("/proc/net/if_inet6"),
     }
 
 

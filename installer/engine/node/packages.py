@@ -11,6 +11,7 @@ from installer.engine.node.observe import is_our_policy, observation
 from installer.engine.node.record import recording
 from installer.engine.node.script import last_lines, run_command
 from installer.engine.node.units import mask_units
+from installer.engine.node.written import note, write_ours, written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -44,14 +45,17 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     with _only_one():
         remove_leftovers()
         owe_restarts(request["marks"])
-        write_files(request["files"])
+        copies = write_ours(request["files"])
         mask_units(request["mask"])
         if request["packages"]:
             wanted = request["packages"], request["timeout_s"]
             recording(lambda: with_nothing_started(lambda: _install(*wanted)))
         if request["packages"] or request["mask"]:
             run_command(["systemctl", "daemon-reload"], timeout_s=_RELOAD_S)
-    return observation(request["observe"])
+    seen = observation(request["observe"])
+    fresh = {n: v for n, v in seen["packages"].items() if n in request["packages"]}
+    note({"package": fresh})
+    return seen | {"written": written(), "copies": copies}
 
 
 def _only_one() -> Any:

@@ -11,6 +11,7 @@ from installer.engine.node.dpkg import needed_by, present_packages
 from installer.engine.node.files import remove
 from installer.engine.node.record import forget, recorded
 from installer.engine.node.script import checked, last_lines, run_command
+from installer.engine.node.written import forget as forget_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -28,9 +29,24 @@ def main(request: dict[str, Any]) -> list[str]:
     told += _mend_hints(request["files"])
     told += _delete([*request["files"], *request["trees"]], request["kept"])
     told += _delete_users(set(request["users"]), everyone=request["is_whole"])
+    _forget_written(request)
     remove([f"{PENDING}/{unit}" for unit in request["units"]])
     _systemctl("daemon-reload")
     return told
+
+
+def _forget_written(request: dict[str, Any]) -> None:
+    """Take what goes off the record of what our runs left here."""
+    gone = {*request["files"], *request["units"], *request["masked"]}
+    folders = tuple(f"{path}/" for path in request["trees"])
+    there = present_packages()
+
+    def has_gone(kind: str, name: str) -> bool:
+        if kind == "package":
+            return name not in there
+        return request["is_whole"] or name in gone or name.startswith(folders)
+
+    forget_written(has_gone)
 
 
 def _end_units(units: list[str]) -> list[str]:

@@ -72,9 +72,13 @@ def _member(db: DatabaseSettings) -> NodeState:
     )
 
 
+def token_hash(token: str) -> str:
+    """Return what names the cluster for etcd: it writes this to the journal at each start."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 def _token(db: DatabaseSettings) -> str:
-    """Return what names the cluster: etcd writes it to the journal at each start."""
-    return hashlib.sha256(db.cluster_token.reveal().encode()).hexdigest()
+    return token_hash(db.cluster_token.reveal())
 
 
 def _authentication(db: DatabaseSettings) -> tuple[Step, ...]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from installer.roles.database.tuning import FAST_FAILOVER, Failover
 from installer.secrets import Secret
 
+# to etcd it means IPv6 too; certificates are demanded on all of these ports
+_EVERYWHERE = "0.0.0.0"  # noqa: S104
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
@@ -43,8 +46,13 @@ class Member:
         try:
             ipaddress.ip_address(self.address)
         except ValueError:
-            return "0.0.0.0"  # noqa: S104 - certificates are demanded on all of these ports
+            return _EVERYWHERE
         return self.host
+
+    @property
+    def rest_bind(self) -> str:
+        """Return where Patroni's REST API listens: `*` stands for IPv4 and IPv6 there."""
+        return "*" if self.bind == _EVERYWHERE else self.bind
 
     @property
     def network(self) -> str:

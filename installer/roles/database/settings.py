@@ -17,7 +17,7 @@ from installer.roles.database.model import (
     Passwords,
     hba_address,
 )
-from installer.roles.database.tuning import cluster_parameters, node_parameters
+from installer.roles.database.tuning import Failover, cluster_parameters, node_parameters
 from installer.secrets import Secret
 
 _CERTIFICATE_USERS = {  # user: section of `cluster`, prefix of its keys
@@ -47,6 +47,7 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         synchronous_mode=cluster["synchronous_mode"] if len(members) > 1 else "off",
         node_parameters=node_parameters(facts.memory_bytes, server["config"]),
         cluster_parameters=cluster_parameters(server["config"]),
+        failover=_failover(cluster["patroni"]),
     )
 
 
@@ -62,6 +63,14 @@ def _members(
         return found[0], members
     alone = Member(name=inputs.name, address=address)
     return alone, (alone,)
+
+
+def _failover(patroni: Mapping[str, Any]) -> Failover:
+    return Failover(
+        ttl_s=patroni["ttl"],
+        loop_wait_s=patroni["loop_wait"],
+        retry_timeout_s=patroni["retry_timeout"],
+    )
 
 
 def _token(cluster: Mapping[str, Any], members: tuple[Member, ...]) -> Secret:

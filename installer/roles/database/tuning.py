@@ -18,17 +18,6 @@ class Failover:
     loop_wait_s: int
     retry_timeout_s: int
 
-    @property
-    def predicted_s(self) -> tuple[int, int]:
-        """Return the shortest and the longest time without a primary after its host is gone.
-
-        The leader's key was renewed at most one loop before the loss and lasts one ttl. Then
-        etcd revokes it (it looks every 0.5 s), replicas ask each other (2 s for one that does not
-        answer) and the winner is promoted (1 s). If etcd's leader went as well, its successor
-        takes one more election (2 s) and gives every key its whole ttl again.
-        """
-        return self.ttl_s - self.loop_wait_s, self.ttl_s + 2 + 4
-
 
 # 20 s is the least ttl that Patroni takes. A shorter retry_timeout would demote the primary
 # when etcd hangs on a slow disk; failsafe mode keeps it while all replicas still answer.

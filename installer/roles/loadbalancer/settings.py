@@ -64,6 +64,7 @@ class LoadBalancerSettings:
     key: bytes
     ca: bytes
     virtual_address: VirtualAddress | None = None
+    has_ipv6: bool = False
     listeners: tuple[Listener, ...] = (
         Listener("clients", 443, _CHECK),
         Listener("agents", 53333, _TRACK),
@@ -80,7 +81,7 @@ class LoadBalancerSettings:
     ciphersuites: str = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 
 
-def loadbalancer_settings(inputs: NodeInputs, _: NodeFacts) -> LoadBalancerSettings:
+def loadbalancer_settings(inputs: NodeInputs, facts: NodeFacts) -> LoadBalancerSettings:
     """Return the settings of this node's load balancer."""
     section = inputs.config["loadbalancer"]
     settings = LoadBalancerSettings(
@@ -90,6 +91,7 @@ def loadbalancer_settings(inputs: NodeInputs, _: NodeFacts) -> LoadBalancerSetti
         certificate=inputs.read(section["cert_path"]),
         key=inputs.read(section["key_path"]),
         ca=inputs.read(section["ca_path"]),
+        has_ipv6=facts.has_ipv6,
     )
     if not section["virtual_ip"]:
         return settings

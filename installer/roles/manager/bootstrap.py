@@ -34,6 +34,8 @@ def creation_steps(manager: ManagerSettings) -> tuple[Step, ...]:
             "database": database.name,
             "username": database.username,
             "ca_path": f"{TLS}/database-ca.crt" if database.ca else None,
+            "client": f"{TLS}/database-client" if database.client else None,
+            "owner_client": f"{TLS}/database-owner" if manager.owner.client else None,
         }
     )
     environment = f"SETTINGS={shlex.quote(words)}; export SETTINGS\n"

@@ -14,8 +14,8 @@ from psycopg import sql
 settings = json.loads(os.environ["SETTINGS"])
 
 
-def connect(database: str, user: str, password: str) -> psycopg.Connection:
-    """Return a connection to the primary."""
+def connect(database: str, user: str, password: str, client: str | None) -> psycopg.Connection:
+    """Return a connection to the primary; `client` is its certificate's path without an end."""
     return psycopg.connect(
         host=",".join(settings["hosts"]),
         port=settings["port"],
@@ -24,6 +24,9 @@ def connect(database: str, user: str, password: str) -> psycopg.Connection:
         password=password,
         sslmode="verify-full" if settings["ca_path"] else "prefer",
         sslrootcert=settings["ca_path"] or "",
+        # a path, even of no file: else libpq looks into the home of whoever runs this
+        sslcert=f"{client}.crt" if client else "/dev/null/none",
+        sslkey=f"{client}.key" if client else "/dev/null/none",
         target_session_attrs="read-write",
         connect_timeout=10,
         autocommit=True,
@@ -32,29 +35,42 @@ def connect(database: str, user: str, password: str) -> psycopg.Connection:
 
 def check() -> None:
     """Log in as the managers' user."""
-    connect(settings["database"], settings["username"], os.environ["PASSWORD"]).close()
+    password, client = os.environ["PASSWORD"], settings["client"]
+    connect(settings["database"], settings["username"], password, client).close()
 
 
 def create() -> None:
     """Create the role and the database that lack, and set the role's password."""
     # Azure's user@host is how one logs in; the role itself has no host
     role = settings["username"].split("@")[0]
-    with connect(
-        settings["owner_database"], settings["owner"], os.environ["OWNER_PASSWORD"]
-    ) as owner:
-        exists = owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-        verb = "ALTER" if exists else "CREATE"
-        statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}")
-        owner.execute(statement.format(sql.Identifier(role), sql.Literal(os.environ["PASSWORD"])))
+    password, client = os.environ["OWNER_PASSWORD"], settings["owner_client"]
+    with connect(settings["owner_database"], settings["owner"], password, client) as owner:
+        set_password(owner, role)
         found = owner.execute(
             "SELECT 1 FROM pg_database WHERE datname = %s", (settings["database"],)
         ).fetchone()
         if not found:
-            # a user without superuser's rights must be a member of the role it gives to
-            owner.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
-            create = sql.SQL("CREATE DATABASE {} OWNER {}")
-            names = (sql.Identifier(settings["database"]), sql.Identifier(role))
-            owner.execute(create.format(*names))
+            create_database(owner, role)
+
+
+def set_password(owner: psycopg.Connection, role: str) -> None:
+    """Give the role its password as a verifier: the provider's log may show statements."""
+    exists = owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    verb = "ALTER" if exists else "CREATE"
+    verifier = owner.pgconn.encrypt_password(
+        os.environ["PASSWORD"].encode(), role.encode(), b"scram-sha-256"
+    ).decode()
+    statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}")
+    owner.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
+
+
+def create_database(owner: psycopg.Connection, role: str) -> None:
+    """Create the role's database, which nobody else may enter."""
+    database, name = sql.Identifier(settings["database"]), sql.Identifier(role)
+    # a user without superuser's rights must be a member of the role it gives to
+    owner.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+    owner.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, name))
+    owner.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
 
 
 try:

@@ -46,6 +46,7 @@ class DatabaseOwner:
     database: str
     username: str
     password: Secret
+    client: KeyPair | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class BrokerClient:
     password: Secret
     ca: bytes
     is_external: bool
+    port: int = 5671
+    vhost: str = "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ class WebServer:
     max_open_fds: int
     rate_limit: RateLimit | None
     trusted_proxies: tuple[str, ...]  # whose X-Forwarded-For counts: the load balancers
+    has_ipv6: bool = False
     ca: bytes | None = None  # what the other managers are verified with; null: there is none
     files_root: str = "/opt/manager"  # the folder with the file tree `resources`
     internal_port: int = 53333  # where the other managers serve files, as this one does
@@ -124,6 +128,8 @@ class RestService:
     workers: int
     failed_logins_before_account_lock: int
     account_lock_period: int  # minutes; 0 for ever, -1 never
+    default_page_size: int
+    log_level: str
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -132,7 +138,20 @@ class WorkerService:
     """The management worker: how many workflows, and how many operations, it runs at once."""
 
     concurrency: int
+    task_retries: int  # -1: without end
+    task_retry_interval: int  # seconds
+    log_level: str
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDefaults:
+    """What agents on application hosts begin with."""
+
+    min_workers: int
+    max_workers: int
+    heartbeat: int  # seconds
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,5 +180,6 @@ class ManagerSettings:
     web: WebServer
     rest: RestService
     worker: WorkerService
+    agent: AgentDefaults
     bootstrap: Bootstrap
     has_file_sync: bool

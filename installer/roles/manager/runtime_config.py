@@ -3,6 +3,7 @@
 docs/reference/manager-yaml.md describes it; a contract test has the runtime read what stands here.
 """
 
+import dataclasses
 from typing import Any
 
 import yaml
@@ -31,6 +32,8 @@ def runtime_config(manager: ManagerSettings) -> bytes:
         "database": _database(manager),
         "rabbitmq": {
             "hosts": [_peer(peer) for peer in manager.broker.hosts],
+            "port": manager.broker.port,
+            "vhost": manager.broker.vhost,
             "username": manager.broker.username,
             "password": manager.broker.password.reveal(),
             "ca_path": f"{TLS}/broker-ca.crt",
@@ -42,11 +45,17 @@ def runtime_config(manager: ManagerSettings) -> bytes:
             "workers": manager.rest.workers,
             "failed_logins_before_account_lock": manager.rest.failed_logins_before_account_lock,
             "account_lock_period": manager.rest.account_lock_period,
+            "default_page_size": manager.rest.default_page_size,
+            "log_level": manager.rest.log_level,
         },
         "worker": {
             "workflows": manager.worker.concurrency,
             "operations": manager.worker.concurrency,
+            "task_retries": manager.worker.task_retries,
+            "task_retry_interval": manager.worker.task_retry_interval,
+            "log_level": manager.worker.log_level,
         },
+        "agent": dataclasses.asdict(manager.agent),
         "file_sync": {"enabled": manager.has_file_sync, "home": SYNC_HOME},
         "paths": {"resources": RESOURCES},
     }

@@ -7,6 +7,7 @@ from typing import Any
 from installer.config.model import Document, NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.roles.manager.model import (
+    AgentDefaults,
     Bootstrap,
     BrokerClient,
     DatabaseClient,
@@ -40,12 +41,13 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         internal=internal,
         ca=inputs.read(ssl["ca_cert_path"]),
         database=_database(inputs),
-        owner=_owner(config["postgresql_client"]),
+        owner=_owner(inputs),
         broker=_broker(inputs),
         security={key: Secret(config["flask_security"][key]) for key in security},
-        web=_web(inputs, internal),
+        web=_web(inputs, internal, facts),
         rest=_rest(config["restservice"], facts),
         worker=_worker(config["mgmtworker"]),
+        agent=_agent(config["agent"]),
         bootstrap=_bootstrap(config),
         has_file_sync=manager["cluster_filesystem_replication"],
     )
@@ -60,8 +62,6 @@ def _pair(inputs: NodeInputs, section: Document, prefix: str) -> KeyPair:
 
 def _database(inputs: NodeInputs) -> DatabaseClient:
     client = inputs.config["postgresql_client"]
-    ssl = inputs.config["ssl_inputs"]
-    has_certificate = client["ssl_client_verification"] and ssl["postgresql_client_cert_path"]
     return DatabaseClient(
         hosts=_database_hosts(inputs),
         port=client["port"],
@@ -69,7 +69,7 @@ def _database(inputs: NodeInputs) -> DatabaseClient:
         username=client["cloudify_username"],
         password=Secret(client["cloudify_password"]),
         ca=inputs.read(client["ca_path"]) if client["ca_path"] else None,
-        client=_pair(inputs, ssl, "postgresql_client_") if has_certificate else None,
+        client=_client_pair(inputs, "postgresql_client_"),
         is_external=not _is_ours(inputs.config),
     )
 
@@ -93,13 +93,22 @@ def _database_hosts(inputs: NodeInputs) -> tuple[Peer, ...]:
     )
 
 
-def _owner(client: Document) -> DatabaseOwner | None:
+def _client_pair(inputs: NodeInputs, prefix: str) -> KeyPair | None:
+    """Return the certificate that the database is shown for a user, where it wants to see one."""
+    is_shown = inputs.config["postgresql_client"]["ssl_client_verification"]
+    ssl = inputs.config["ssl_inputs"]
+    return _pair(inputs, ssl, prefix) if is_shown and ssl[f"{prefix}cert_path"] else None
+
+
+def _owner(inputs: NodeInputs) -> DatabaseOwner | None:
+    client = inputs.config["postgresql_client"]
     if not client["server_password"]:
         return None
     return DatabaseOwner(
         database=client["server_db_name"],
         username=client["server_username"],
         password=Secret(client["server_password"]),
+        client=_client_pair(inputs, "postgresql_superuser_client_"),
     )
 
 
@@ -117,10 +126,12 @@ def _broker(inputs: NodeInputs) -> BrokerClient:
         password=Secret(rabbitmq["password"]),
         ca=inputs.read(rabbitmq["ca_path"] or ssl["ca_cert_path"]),
         is_external=rabbitmq["is_external"],
+        port=rabbitmq["port"],
+        vhost=rabbitmq["vhost"],
     )
 
 
-def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
+def _web(inputs: NodeInputs, internal: KeyPair, facts: NodeFacts) -> WebServer:
     nginx = inputs.config["nginx"]
     limit = nginx["rate_limit"]
     return WebServer(
@@ -133,6 +144,7 @@ def _web(inputs: NodeInputs, internal: KeyPair) -> WebServer:
         if limit["enabled"]
         else None,
         trusted_proxies=tuple(nginx["trusted_proxies"]),
+        has_ipv6=facts.has_ipv6,
         ca=inputs.read(inputs.config["ssl_inputs"]["ca_cert_path"]),
         internal_port=_internal_port(inputs.config),
     )
@@ -174,12 +186,25 @@ def _rest(section: Document, facts: NodeFacts) -> RestService:
         workers=gunicorn["worker_count"] or max(_MIN_WORKERS, automatic),
         failed_logins_before_account_lock=section["failed_logins_before_account_lock"],
         account_lock_period=section["account_lock_period"],
+        default_page_size=section["default_page_size"],
+        log_level=section["log"]["level"],
         environment=section["extra_env"],
     )
 
 
 def _worker(section: Document) -> WorkerService:
-    return WorkerService(concurrency=section["max_workers"], environment=section["extra_env"])
+    return WorkerService(
+        concurrency=section["max_workers"],
+        task_retries=section["workflows"]["task_retries"],
+        task_retry_interval=section["workflows"]["task_retry_interval"],
+        log_level=section["log_level"],
+        environment=section["extra_env"],
+    )
+
+
+def _agent(section: Document) -> AgentDefaults:
+    keys = ("min_workers", "max_workers", "heartbeat", "log_level")
+    return AgentDefaults(**{key: section[key] for key in keys})
 
 
 def _bootstrap(config: Document) -> Bootstrap:

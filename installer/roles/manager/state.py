@@ -100,7 +100,7 @@ def _trust(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
     if database.client:
         contents[f"{TLS}/database-client.crt"] = database.client.certificate
         contents[f"{TLS}/database-client.key"] = database.client.key
-    return tuple(
+    return _owner_pair(manager) + tuple(
         ManagedFile(
             path=path,
             content=content,
@@ -109,6 +109,23 @@ def _trust(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
             secret=path.endswith(".key"),
         )
         for path, content in contents.items()
+    )
+
+
+def _owner_pair(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
+    """Return the certificate of the database's administrator, which is root's alone."""
+    pair = manager.owner.client if manager.owner else None
+    if pair is None:
+        return ()
+    contents = {"crt": pair.certificate, "key": pair.key}
+    return tuple(
+        ManagedFile(
+            path=f"{TLS}/database-owner.{kind}",
+            content=content,
+            mode=0o600,
+            secret=kind == "key",
+        )
+        for kind, content in contents.items()
     )
 
 

@@ -67,6 +67,7 @@ class QueueSettings:
     tls: QueueTls
     policies: tuple[Policy, ...] = ()
     use_long_names: bool = False
+    has_ipv6: bool = False
     fd_limit: int = 102400
     discovery_rounds: int = _MANY_ROUNDS  # half a second apart
     client_port: int = 5671
@@ -129,6 +130,7 @@ def queue_settings(inputs: NodeInputs, facts: NodeFacts) -> QueueSettings:
         ),
         policies=tuple(_policy(policy) for policy in rabbitmq["policies"]),
         use_long_names=rabbitmq["use_long_name"] or any("." in member.name for member in members),
+        has_ipv6=facts.has_ipv6,
         fd_limit=rabbitmq["fd_limit"],
         discovery_rounds=_DISCOVERY_ROUNDS.get(facts.release, _MANY_ROUNDS),
     )

@@ -1,9 +1,12 @@
 """The runtime reads what the installer's manager role writes: the only tie between the two."""
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cloudify.workflows import amqp_dispatcher
 
 from installer.config.complete import complete
 from installer.config.model import NodeInputs
@@ -34,9 +37,18 @@ CONFIG: dict[str, Any] = {
     },
     "rabbitmq": {
         "password": "mq-pass-1",
+        "is_external": True,
+        "port": 5673,
+        "vhost": "hosted",
         "ca_path": "ca.crt",
         "cluster_members": {"mq-1": {"networks": {"default": "10.0.0.21", "other": "10.1.0.21"}}},
     },
+    "mgmtworker": {
+        "log_level": "DEBUG",
+        "workflows": {"task_retries": -1, "task_retry_interval": 3},
+    },
+    "agent": {"max_workers": 7},
+    "restservice": {"default_page_size": 50, "log": {"level": "WARNING"}},
     "flask_security": {
         "hash_salt": "salt" * 8,
         "secret_key": "key0" * 8,
@@ -88,3 +100,27 @@ def test_services_and_secrets_arrive(settings):
     assert settings.rest.workers == 4
     assert settings.security.encryption_key == "c" * 64
     assert settings.file_sync.enabled
+
+
+def test_what_the_operator_says_of_workflows_agents_and_logs_arrives(settings):
+    assert (settings.worker.task_retries, settings.worker.task_retry_interval) == (-1, 3)
+    assert (settings.worker.log_level, settings.rest.log_level) == ("DEBUG", "WARNING")
+    assert settings.agent.max_workers == 7
+    assert settings.rest.default_page_size == 50
+
+
+def test_the_queue_in_which_an_execution_awaits_replies_expires_when_nobody_reads_it():
+    """A killed execution does not delete its own."""
+    execution = SimpleNamespace(execution_id="3f2b4a52", amqp_handlers=set())
+    name = amqp_dispatcher._WorkflowTaskHandler(execution)._queue_name
+
+    policies = complete(CONFIG)["rabbitmq"]["policies"]
+    found = [p["policy"] for p in policies if re.search(p["expression"], name)]
+
+    assert found == [{"expires": 7 * 24 * 3600 * 1000}]
+
+
+def test_external_brokers_have_their_port_and_virtual_host(settings):
+    rabbitmq = settings.rabbitmq
+
+    assert (rabbitmq.port, rabbitmq.vhost, rabbitmq.is_external) == (5673, "hosted", True)

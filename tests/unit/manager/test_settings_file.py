@@ -43,7 +43,7 @@ def test_what_the_example_shows_as_optional_may_be_left_out(document):
     [
         ("manager", "hostname", None, "manager.hostname", "a string"),
         ("manager", "hostname", "", "manager.hostname", "empty"),
-        ("manager", "private_ip", "10.0.0.300", "manager.private_ip", "not an IP address"),
+        ("manager", "private_ip", "10.0.0.300", "manager.private_ip", "neither an IP address"),
         ("manager", "colour", "red", "manager.colour", "unknown key"),
         ("database", "hosts", [], "database.hosts", "empty"),
         ("database", "hosts", "10.0.0.1", "database.hosts", "a list"),
@@ -56,6 +56,9 @@ def test_what_the_example_shows_as_optional_may_be_left_out(document):
         ("database", "cert_path", "/x", "database.cert_path", "together"),
         ("rabbitmq", "is_external", "no", "rabbitmq.is_external", "true or false"),
         ("rest", "threads", 0, "rest.threads", "out of range"),
+        ("rest", "log_level", "LOUD", "rest.log_level", "unknown"),
+        ("worker", "log_level", "info", "worker.log_level", "unknown"),
+        ("worker", "task_retries", -2, "worker.task_retries", "out of range"),
         ("rest", "account_lock_period", -2, "rest.account_lock_period", "out of range"),
         ("security", "secret_key", 5, "security.secret_key", "a string"),
     ],
@@ -67,6 +70,12 @@ def test_a_wrong_value_is_told_with_its_key(document, section, key, value, where
 
     assert list(problems) == [where]
     assert words in problems[where].what
+
+
+def test_a_manager_may_be_known_by_a_name(document):
+    document["manager"]["private_ip"] = "manager-1.example.test"
+
+    assert parse_settings(document).manager.private_ip == "manager-1.example.test"
 
 
 def test_the_same_address_twice_is_a_problem(document):

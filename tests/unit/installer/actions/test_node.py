@@ -24,7 +24,7 @@ def run(here, monkeypatch):
     results = [PhaseResult(phase="database/etcd", outcome=Outcome.CHANGED, changes=("n: x",))]
 
     @contextmanager
-    def survey(given):
+    def survey(given, look):
         jobs.extend(given)
         yield object()
 

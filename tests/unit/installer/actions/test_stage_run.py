@@ -4,7 +4,7 @@ import pytest
 
 from installer.actions.stage_run import StageRunner
 from installer.engine.observation import GuardFact, Observation, guard_key
-from installer.engine.outcome import Applied, GateResult, Outcome, StepResult
+from installer.engine.outcome import Applied, Diagnosis, GateResult, Outcome, StepResult
 from installer.errors import InstallerError, Problem
 from installer.events import EventKind
 from installer.events import Outcome as Ended
@@ -24,8 +24,19 @@ STAGE = Stage(
 class NotingSession:
     """Does nothing but write down what it is asked, in the order over all nodes."""
 
-    def __init__(self, name, notes, *, changes=("write x",), restarts=(), gate=None, fails=None):
+    def __init__(
+        self,
+        name,
+        notes,
+        *,
+        changes=("write x",),
+        restarts=(),
+        gate=None,
+        fails=None,
+        diagnosis=None,
+    ):
         self.name = name
+        self._diagnosis = diagnosis or Diagnosis()
         self._notes, self._restarts, self._fails = notes, restarts, fails
         self._changes = changes
         self._gate = gate or GateResult(gate="g", passed=True)
@@ -45,6 +56,10 @@ class NotingSession:
     def await_gate(self, gate, *, alone=False):
         self._note("gate")
         return self._gate
+
+    def diagnose(self, stage, *, since_s, said):
+        self._note("diagnose")
+        return self._diagnosis
 
     def run_step(self, step):
         self._note(step.name)

@@ -121,6 +121,7 @@ nodes:
   - {name: lb-2, address: 10.77.0.21, roles: [loadbalancer]}
 load_balancer:
   virtual_ip: 10.77.0.100
+waive: [single-queue]
 settings:
   postgresql_server:
     config:
@@ -128,3 +129,39 @@ settings:
   rabbitmq:
     fd_limit: 65536
 """
+
+ONE_NODE = """\
+cluster:
+  name: one
+nodes:
+  - {name: manager-1, address: 10.77.0.11, roles: [database, queue, manager]}
+waive: [single-node]
+"""
+
+THREE_ZONES = """\
+cluster:
+  name: zones
+nodes:
+  - {name: db-1, address: 10.77.0.11, roles: [database], zone: a}
+  - {name: db-2, address: 10.77.0.12, roles: [database], zone: b}
+  - {name: db-3, address: 10.77.0.13, roles: [database], zone: c}
+  - {name: queue-1, address: 10.77.0.14, roles: [queue], zone: a}
+  - {name: queue-2, address: 10.77.0.15, roles: [queue], zone: b}
+  - {name: queue-3, address: 10.77.0.16, roles: [queue], zone: c}
+  - {name: manager-1, address: 10.77.0.17, roles: [manager], zone: a}
+  - {name: manager-2, address: 10.77.0.18, roles: [manager], zone: b}
+  - {name: lb-1, address: 10.77.0.20, roles: [loadbalancer], zone: a}
+  - {name: lb-2, address: 10.77.0.21, roles: [loadbalancer], zone: b}
+load_balancer:
+  virtual_ip: 10.77.0.100
+"""
+
+SAMPLES = {
+    "database node": DATABASE_NODE,
+    "queue node": QUEUE_NODE,
+    "manager node": MANAGER_NODE,
+    "balancer node": BALANCER_NODE,
+    "inventory": INVENTORY,
+    "one node": ONE_NODE,
+    "three zones": THREE_ZONES,
+}

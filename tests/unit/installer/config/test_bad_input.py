@@ -1,34 +1,14 @@
 """Every mistake in a file ends `validate` with exit code 3, and is named by key and line."""
 
 import re
-import socket
-import subprocess
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
 from installer.cli import run
-from installer.pki import authority as authority_module
-from installer.pki.authority import create_authority, issue_leaf
-from installer.pki.request import LeafRequest, Usage
-from tests.unit.installer.config.samples import (
-    BALANCER_NODE,
-    DATABASE_NODE,
-    INVENTORY,
-    MANAGER_NODE,
-    QUEUE_NODE,
-)
-
-SAMPLES = {
-    "database node": DATABASE_NODE,
-    "queue node": QUEUE_NODE,
-    "manager node": MANAGER_NODE,
-    "balancer node": BALANCER_NODE,
-    "inventory": INVENTORY,
-}
+from tests.unit.installer.config.samples import DATABASE_NODE, INVENTORY, SAMPLES
 
 
 @dataclass(frozen=True)
@@ -65,59 +45,11 @@ def mistakes():
         )
 
 
-@pytest.fixture
-def no_connections(monkeypatch):
-    """Fail the test at the first connection or process."""
-
-    def refuse(*_, **__):
-        pytest.fail("a host was touched")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-
-
-def leaf(**changes):
-    """Return a request for a certificate that covers every sample node."""
-    addresses = ("10.77.0.11", "10.77.0.14", "10.77.0.17", "10.77.0.20")
-    return replace(LeafRequest(common_name="node", addresses=addresses), **changes)
-
-
-def expired(authority):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(authority_module, "_now", lambda: datetime.now(UTC) - timedelta(days=40))
-        return issue_leaf(authority, leaf(days=30))
-
-
-@pytest.fixture(scope="session")
-def certificates():
-    """Make a CA and certificates of it: a good one, and others with one defect each."""
-    authority, stranger = create_authority("CA"), create_authority("another CA")
-    return {
-        "ca": authority,
-        "node": issue_leaf(authority, leaf()),
-        "other": issue_leaf(authority, leaf()),
-        "stranger": issue_leaf(stranger, leaf()),
-        "elsewhere": issue_leaf(authority, leaf(addresses=("10.99.0.1",))),
-        "client": issue_leaf(authority, leaf(usages=(Usage.CLIENT,))),
-        "patroni": issue_leaf(authority, LeafRequest(common_name="patroni")),
-        "expired": expired(authority),
-    }
-
-
-@pytest.fixture
-def folder(tmp_path, certificates, no_connections):
-    for name, pair in certificates.items():
-        (tmp_path / f"{name}.crt").write_bytes(pair.certificate)
-        (tmp_path / f"{name}.key").write_bytes(pair.key)
-    (tmp_path / "empty.crt").write_text("")
-    return tmp_path
-
-
 def validate(folder, sample, text):
     """Return exit code and file of a run of the command on the text."""
     file = folder / "input.yaml"
     file.write_text(text.replace("FOLDER", str(folder)))
-    option = "--inventory" if sample == INVENTORY else "--config-file"
+    option = "--inventory" if "nodes:\n  - " in sample else "--config-file"
     return run(["validate", option, str(file)]), file
 
 

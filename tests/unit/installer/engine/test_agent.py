@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from installer.engine.agent import Agent, LocalStream, Request
+from installer.engine.agent import Agent, AgentGone, LocalStream, Request
 from installer.engine.wire import command, read_reply
 
 
@@ -80,6 +80,17 @@ def test_an_agent_that_was_killed_is_not_asked_again(agent):
     while agent.is_alive and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not agent.is_alive
+
+
+def test_a_request_that_an_agent_never_began_may_go_to_another(agent, tmp_path):
+    """It looks alive for a moment after it was killed."""
+    pid = int(told(agent, script("ps -o ppid= -p $PPID"))["stdout"])
+    os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(AgentGone):
+        agent.ask(script(f"touch {tmp_path}/done"))
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_agent_ends_with_its_stdin():

@@ -68,7 +68,7 @@ def test_wrong_rights_are_repaired_without_rewriting(session, tmp_path):
 
     applied = session.apply(wanted, session.observe([wanted]))
 
-    assert applied.changes == (f"set owner and mode of {tmp_path}/d/key",)
+    assert applied.changes == (f"set owner and mode of {tmp_path}/d/key (changed by hand)",)
     assert (tmp_path / "d" / "key").stat().st_ino == inode
     assert (tmp_path / "d" / "key").stat().st_mode & 0o777 == 0o600
 

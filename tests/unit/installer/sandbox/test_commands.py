@@ -67,6 +67,15 @@ def test_a_host_gets_a_fresh_namespace_at_each_boot():
     assert f"route add default via {PLAN.segments[0].controller}" in lines
 
 
+def test_an_ipv6_address_may_be_bound_at_once():
+    """A search for duplicates takes a second, in which a service that starts cannot have it."""
+    plan = plan_hosts([Node("db-1", {"default": "fd00::11"})])
+
+    script = network.plug_in_script(plan, plan.hosts[0], Path("/ns/db-1"))
+
+    assert "address add fd00::11/64 dev host0 nodad\n" in script
+
+
 def test_the_scripts_are_shell():
     for text in (
         network.plug_in_script(PLAN, PLAN.hosts[0], Path("/ns/db-1")),

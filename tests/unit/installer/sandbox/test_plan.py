@@ -1,12 +1,13 @@
 """Which hosts and networks a request becomes."""
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 import pytest
 
 from installer.errors import ConfigError
 from installer.sandbox.inventory import plan_of_inventory
-from installer.sandbox.plan import Node, numbered_nodes, plan_hosts
+from installer.sandbox.personal import hosts_file
+from installer.sandbox.plan import Node, Plan, numbered_nodes, plan_hosts
 
 INVENTORY = """\
 cluster: {name: small}
@@ -73,8 +74,9 @@ def test_networks_that_overlap_share_a_cable():
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        (nodes(a="10.0.0.300"), "nodes[0].address: '10.0.0.300' is not an IPv4 address"),
-        (nodes(a="db.example.org"), "is not an IPv4 address"),
+        (nodes(a="10.0.0.300"), "nodes[0].address: '10.0.0.300' is not an IP address"),
+        (nodes(a="db.example.org"), "is not an IP address"),
+        (nodes(a="fd00::1", b="fd01::1"), "no subnet of a usual size"),
         (nodes(a="10.0.0.1", b="10.0.0.1"), "nodes[1]: '10.0.0.1' belongs to a already"),
         ([Node("Db_1", {"default": "10.0.0.1"})], "nodes[0].name: 'Db_1' is not a host name"),
         (nodes(a="10.0.0.1", b="192.168.0.1"), "no subnet of a usual size"),
@@ -108,3 +110,24 @@ def test_an_inventory_becomes_one_host_for_each_node(tmp_path):
     assert [card.addresses for card in host.interfaces] == [("10.1.0.11/24",), ("10.2.0.11/24",)]
     assert plan.segments[0].controller != "10.1.0.1"  # the balancer's address
     assert all(IPv4Address(part.controller) in IPv4Network(part.subnet) for part in plan.segments)
+
+
+def test_ipv6_addresses_get_a_subnet_of_their_own():
+    node = Node("db-1", {"default": "fd00:77::11", "old": "10.2.0.5"})
+
+    plan = plan_hosts([node], reserved=["fd00:77::1"])
+
+    assert [segment.subnet for segment in plan.segments] == ["fd00:77::/64", "10.2.0.0/24"]
+    assert plan.segments[0].controller == "fd00:77::2"
+    assert plan.hosts[0].address == "fd00:77::11"
+
+
+def test_a_node_whose_address_is_a_name_gets_a_number_and_the_name(tmp_path):
+    path = tmp_path / "inventory.yaml"
+    path.write_text(INVENTORY.replace("10.1.0.11", "one.example.test"))
+
+    (host,) = plan_of_inventory(path).hosts
+
+    assert host.aliases == ("one.example.test",)
+    assert ip_address(host.address)
+    assert f"{host.address} one.example.test db-1" in hosts_file(Plan((), (host,)))

@@ -190,5 +190,16 @@ def test_an_ipv6_address_is_written_as_urls_have_it():
     assert Peer(hostname="m", address="fd00::1").url_host == "[fd00::1]"
 
 
+def test_nginx_is_told_the_address_behind_a_name():
+    """It looks no name up that comes with a request."""
+    assert Peer(hostname="m", address="localhost").located().address in {"127.0.0.1", "::1"}
+    assert Peer(hostname="m", address="fd00::1").located().address == "fd00::1"
+
+
+def test_a_peer_whose_name_leads_nowhere_is_silent():
+    with pytest.raises(PeerSilent, match="leads nowhere"):
+        Peer(hostname="m", address="nobody.invalid").located()
+
+
 def test_a_process_has_one_set_of_connections(pki):
     assert peer_files(pki / "ca.crt", 1) is peer_files(pki / "ca.crt", 1)

@@ -1,11 +1,15 @@
 """Values of settings against their schemas."""
 
+from pathlib import Path
+
 import pytest
 
 from manager.errors import BadParameters
 from manager.services.config import checked_value
 from manager.services.config_defaults import config_defaults
-from manager.settings import RestSettings
+from manager.settings_file import load_settings
+
+EXAMPLE = load_settings(Path(__file__).parents[4] / "docs" / "reference" / "manager.example.yaml")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,6 @@ def test_a_value_outside_its_schema_is_refused(value, schema):
         checked_value(value, schema)
 
 
-@pytest.mark.parametrize("default", config_defaults(RestSettings()), ids=lambda d: d.name)
+@pytest.mark.parametrize("default", config_defaults(EXAMPLE), ids=lambda d: d.name)
 def test_each_first_value_fits_its_own_schema(default):
     assert checked_value(default.value, default.schema or {}) == default.value

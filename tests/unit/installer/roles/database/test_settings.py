@@ -3,6 +3,7 @@ import pytest
 from installer.engine.observation import NodeFacts
 from installer.errors import ConfigError
 from installer.roles.database.model import Member
+from installer.roles.database.tuning import FAST_FAILOVER, Failover
 
 SSL = "/etc/cloudify/ssl"
 
@@ -37,6 +38,13 @@ def test_a_single_node_waits_for_no_replica(db):
     """Strict mode would stop every write."""
     assert not db(nodes={}, cluster={"synchronous_mode": "on"}).wants_synchronous_standby
     assert db().wants_synchronous_standby
+
+
+def test_the_times_of_a_failover_are_the_configurations(db):
+    given = db(cluster={"patroni": {"ttl": 60, "loop_wait": 10, "retry_timeout": 20}})
+
+    assert given.failover == Failover(ttl_s=60, loop_wait_s=10, retry_timeout_s=20)
+    assert db().failover == FAST_FAILOVER
 
 
 def test_the_release_decides_the_versions(db):
@@ -79,3 +87,8 @@ def test_an_ipv6_address_is_bracketed_in_urls(db):
 def test_a_host_name_listens_everywhere(db):
     """etcd refuses names in its listen URLs."""
     assert Member(name="db-1", address="db-1.example").bind == "0.0.0.0"
+
+
+def test_patroni_listens_on_ipv6_too_when_its_address_is_a_name():
+    assert Member(name="db-1", address="db-1.example").rest_bind == "*"
+    assert Member(name="db-1", address="fd00::11").rest_bind == "[fd00::11]"

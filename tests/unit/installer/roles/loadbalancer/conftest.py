@@ -34,11 +34,11 @@ BalancerFactory = Callable[..., LoadBalancerSettings]
 def balancer() -> BalancerFactory:
     """Return a maker of settings; its keywords replace keys of the section `loadbalancer`."""
 
-    def make(name: str = "lb-1", **changed: Any) -> LoadBalancerSettings:
+    def make(name: str = "lb-1", *, has_ipv6: bool = False, **changed: Any) -> LoadBalancerSettings:
         config = copy.deepcopy(CONFIG)
         config["loadbalancer"] |= changed
         inputs = NodeInputs(name=name, config=config, read=lambda path: f"<{path}>\n".encode())
-        return loadbalancer_settings(inputs, NodeFacts())
+        return loadbalancer_settings(inputs, NodeFacts(has_ipv6=has_ipv6))
 
     return make
 

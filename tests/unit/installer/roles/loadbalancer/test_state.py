@@ -167,3 +167,10 @@ def test_a_stop_of_haproxy_hands_the_address_over_first(balancer, pair):
     assert "PartOf=haproxy.service\nAfter=haproxy.service" in keepalived
     assert "Wants=keepalived.service" in haproxy
     assert "keepalived" not in alone.content.decode()
+
+
+@pytest.mark.parametrize(("has_ipv6", "count"), [(True, 3), (False, 0)])
+def test_every_port_is_open_on_ipv6_where_the_kernel_has_it(balancer, has_ipv6, count):
+    conf = _conf(balancer(has_ipv6=has_ipv6))
+
+    assert conf.count("    bind :::") == conf.count(" v6only") == count

@@ -55,10 +55,10 @@ ManagerFactory = Callable[..., ManagerSettings]
 def manager() -> ManagerFactory:
     """Return a maker of settings; its keywords are merged into config.yaml, None takes away."""
 
-    def make(cpus: int = 2, **changed: Any) -> ManagerSettings:
+    def make(cpus: int = 2, *, has_ipv6: bool = False, **changed: Any) -> ManagerSettings:
         config = complete(_without_none(merged(CONFIG, changed)))
         inputs = NodeInputs(name="m-1", config=config, read=lambda path: f"<{path}>".encode())
-        return manager_settings(inputs, NodeFacts(cpus=cpus))
+        return manager_settings(inputs, NodeFacts(cpus=cpus, has_ipv6=has_ipv6))
 
     return make
 

@@ -242,6 +242,45 @@ def test_the_worker_has_its_own_limits_and_variables(manager):
     document = yaml.safe_load(files[CONFIG_PATH].content)
     worker, rest = (files[f"/etc/systemd/system/{name}"].content for name in (WORKER, REST))
 
-    assert document["worker"] == {"workflows": 7, "operations": 7}
+    worker_limits = {key: document["worker"][key] for key in ("workflows", "operations")}
+    assert worker_limits == {"workflows": 7, "operations": 7}
     assert b"HTTPS_PROXY" in worker
     assert b"HTTPS_PROXY" not in rest
+
+
+@pytest.mark.parametrize(("has_ipv6", "count"), [(True, 4), (False, 0)])
+def test_every_port_is_open_on_ipv6_where_the_kernel_has_it(manager, has_ipv6, count):
+    """80 and 443, 53333 and the external certificate's 443 share their lines with nobody."""
+    settings = manager(has_ipv6=has_ipv6, ssl_inputs={"external_cert_path": "other.crt"})
+
+    conf = _text(_stage(settings, "services").state, "/etc/nginx/nginx.conf")
+
+    assert conf.count("listen [::]:") == count
+    assert conf.count("listen ") == 4 + count
+
+
+def test_the_administrator_of_an_external_database_shows_a_certificate_of_root_alone(manager):
+    certificate = {
+        "postgresql_superuser_client_cert_path": "owner.crt",
+        "postgresql_superuser_client_key_path": "owner.key",
+    }
+    runtime = _stage(
+        manager(postgresql_client={"server_password": "owner-pw-1"}, ssl_inputs=certificate),
+        "runtime",
+    )
+
+    key = runtime.state.file("/opt/manager/ssl/database-owner.key")
+
+    assert (key.owner, key.mode, key.secret) == ("root", 0o600, True)
+    assert '"owner_client": "/opt/manager/ssl/database-owner"' in runtime.steps[0].guard
+
+
+def test_without_client_verification_no_certificate_is_shown(manager):
+    runtime = _stage(
+        manager(
+            postgresql_client={"server_password": "owner-pw-1", "ssl_client_verification": False}
+        ),
+        "runtime",
+    )
+
+    assert '"client": null, "owner_client": null' in runtime.steps[0].guard

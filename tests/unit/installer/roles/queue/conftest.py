@@ -44,10 +44,10 @@ QueueFactory = Callable[..., QueueSettings]
 def queue() -> QueueFactory:
     """Return a maker of settings; its keywords replace keys of the section `rabbitmq`."""
 
-    def make(release: str = "trixie", **changed: Any) -> QueueSettings:
+    def make(release: str = "trixie", *, has_ipv6: bool = False, **changed: Any) -> QueueSettings:
         config = copy.deepcopy(CONFIG)
         config["rabbitmq"] |= changed
         inputs = NodeInputs(name="host-2", config=config, read=lambda path: path.encode())
-        return queue_settings(inputs, NodeFacts(release=release))
+        return queue_settings(inputs, NodeFacts(release=release, has_ipv6=has_ipv6))
 
     return make

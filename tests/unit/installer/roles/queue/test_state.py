@@ -170,3 +170,13 @@ def test_another_cookie_is_refused_while_brokers_run(queue, tmp_path, there, run
 
 def test_a_single_broker_may_change_its_cookie(queue):
     assert len(_broker(queue(cluster_members={})).steps) == 1
+
+
+@pytest.mark.parametrize(("has_ipv6", "lines"), [(True, ["management.ssl.ip = ::"]), (False, [])])
+def test_management_listens_on_ipv6_where_the_kernel_has_it(queue, has_ipv6, lines):
+    """RabbitMQ 4 takes IPv4 alone by itself, and `::` fails where there is no IPv6."""
+    broker = queue_stages(queue(has_ipv6=has_ipv6))[1]
+
+    conf = broker.state.file("/etc/rabbitmq/rabbitmq.conf").content.decode()
+
+    assert [line for line in conf.splitlines() if line.startswith("management.ssl.ip")] == lines

@@ -1,0 +1,134 @@
+"""Take what a person changed on nodes into the inventory's settings."""
+
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.rollout import Survey
+from installer.config.edit import NotEditable, with_value
+from installer.config.merge import merged, nested
+from installer.config.source import path_text
+from installer.engine.drift import Drift, Drifted
+from installer.errors import ConfigError, Problem, Refused
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory
+from installer.plan.adoption import NotAdoptable, adopted_settings, meaning
+
+Changed = Mapping[str, tuple[Drifted, ...]]  # node → files
+_ELSE = "say --on-drift keep or overwrite for it, or put it into the settings yourself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A changed file on a node with what stands in it."""
+
+    node: str
+    file: Drifted
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.node}: {self.file.name}"
+
+    def settings(self) -> dict[tuple[str, ...], Any]:
+        """Return the settings that the change asks for; raises NotAdoptable."""
+        if self.file.drift in (Drift.CONFLICT, Drift.REMOVED) or self.file.change is None:
+            raise NotAdoptable(f"it was {self.file.drift.value}")
+        return adopted_settings(self.file.name, self.file.change.file.content, self.text)
+
+
+def adopt(cluster: Cluster, seen: Survey, changed: Changed) -> Inventory:
+    """Write what was changed on nodes into the inventory and return it as it is then.
+
+    Raises Refused, with nothing changed, when a change has no setting or only a part of it has.
+    """
+    found = [_read(seen, node, file) for node, files in changed.items() for file in files]
+    settings = _settings(found)
+    wished = reduce(merged, (nested(k, v) for k, v in settings.items()), cluster.inventory.settings)
+    inventory = replace(cluster.inventory, settings=wished)
+    if problems := [*_partial_problems(seen, inventory, found)]:
+        raise Refused(*problems)
+    return _write(cluster.inventory, settings)
+
+
+def _read(seen: Survey, node: str, file: Drifted) -> _Found:
+    if file.found is None:
+        return _Found(node=node, file=file, text="")
+    result = seen.engine.session(node).run(f"cat {shlex.quote(file.name)}")
+    return _Found(node=node, file=file, text=result.stdout)
+
+
+def _settings(found: list[_Found]) -> dict[tuple[str, ...], Any]:
+    """Return all settings that are asked for; raises Refused where they cannot be had."""
+    wished: dict[tuple[str, ...], Any] = {}
+    problems: list[Problem] = []
+    for one in found:
+        try:
+            news = one.settings()
+        except NotAdoptable as error:
+            problems.append(_refusal(one.place, str(error)))
+            continue
+        for key, value in news.items():
+            if wished.setdefault(key, value) != value:
+                what = f"two nodes ask for different values of {path_text(key)}"
+                problems.append(_refusal(one.place, what))
+    if problems:
+        raise Refused(*problems)
+    return wished
+
+
+def _partial_problems(seen: Survey, inventory: Inventory, found: list[_Found]) -> Iterator[Problem]:
+    """Yield a problem for each file that the new settings would not make say what it says now."""
+    try:
+        after = seen.beside(open_cluster(inventory, save=False).jobs())
+    except ConfigError as error:
+        yield from error.problems
+        return
+    for one in found:
+        path = one.file.name
+        files = [f for stage in after.observations[one.node].stages for f in stage.state.files]
+        wanted = next(file.content for file in files if file.path == path)
+        if meaning(path, wanted.decode()) != meaning(path, one.text):
+            yield _refusal(one.place, "not all of the change is what settings can say")
+
+
+def _write(inventory: Inventory, settings: Mapping[tuple[str, ...], Any]) -> Inventory:
+    """Write the settings into the inventory's text; the former text is kept beside the logs."""
+    before = inventory.path.read_text(encoding="utf-8")
+    text = before
+    for key, value in settings.items():
+        try:
+            text = with_value(text, ("settings", *key), value)
+        except NotEditable as error:
+            where = f"{inventory.path}: settings.{path_text(key)}"
+            what = f"the file is written in a way that cannot be edited; it should say {value!r}"
+            raise Refused(_refusal(where, what)) from error
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    _replace(runs_folder(inventory) / f"{inventory.path.stem}-before-{stamp}.yaml", before)
+    _replace(inventory.path, text)
+    try:
+        return load_cluster(inventory.path)
+    except ConfigError:
+        _replace(inventory.path, before)
+        raise
+
+
+def _replace(path: Path, text: str) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _refusal(where: str, what: str) -> Problem:
+    return Problem(where=where, what=what, remedy=_ELSE, code="drift-not-adoptable")

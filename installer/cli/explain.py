@@ -1,0 +1,87 @@
+"""`cfy_manager explain`: what a code means and what to do about it, without any network."""
+
+import json
+import textwrap
+
+import click
+
+from installer.catalogue import Entry, entries, entry, near_codes
+
+_WIDTH = 96
+_MARGIN = 10
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--list", "as_list", is_flag=True, help="Every code with its title, by family.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def explain(code: str | None, as_list: bool, as_json: bool) -> None:
+    """Tell the cause, the evidence and the next commands of a code in [brackets].
+
+    Every failure that has a known cause prints its code. Nothing is connected to.
+
+    \b
+    Example: cfy_manager explain etcd-cluster-id-mismatch
+             cfy_manager explain --list
+    """
+    if as_list == bool(code):
+        raise click.UsageError("give one CODE, or --list for all of them")
+    if code is None:
+        _say_all(list(entries()), as_json=as_json)
+        return
+    found = _found(code)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else entry_text(found))
+
+
+def _found(code: str) -> Entry:
+    """Return the entry of a code as it was typed, brackets or not."""
+    try:
+        return entry(code.strip().strip("[]").lower())
+    except KeyError:
+        near = near_codes(code)
+        hint = f"did you mean {' or '.join(near)}?" if near else "--list shows every code"
+        raise click.UsageError(f"there is no code {code!r}; {hint}") from None
+
+
+def entry_text(found: Entry) -> str:
+    """Return an entry as a person reads it in a terminal."""
+    sections = [
+        ("Cause", (found.cause,)),
+        ("Evidence", (found.evidence,)),
+        ("Next", found.next),
+        ("See", found.see),
+    ]
+    lines = [f"{found.code}: {found.title}", ""]
+    for heading, texts in sections:
+        for number, text in enumerate(texts):
+            lines += _hanging("" if number else heading, text)
+    return "\n".join(lines)
+
+
+def _hanging(heading: str, text: str) -> list[str]:
+    """Return a text beside its heading; a command is never broken: it is copied from here."""
+    first = f"{heading:<{_MARGIN}}"
+    if not text[:1].isupper():
+        return [f"{first}{text}"]
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * _MARGIN,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _say_all(found: list[Entry], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in found], indent=2))
+        return
+    width = max((len(one.code) for one in found), default=0)
+    family = ""
+    for one in found:
+        if one.family != family:
+            click.echo(f"{'' if not family else chr(10)}{one.family}")
+            family = one.family
+        click.echo(f"  {one.code:<{width}}  {one.title}")
+    click.echo("\nNext: cfy_manager explain CODE")

@@ -1,0 +1,1 @@
+"""What a cluster would do: who survives which loss, how long it takes, what will expire."""

@@ -1,0 +1,1 @@
+"""Draw a topology: SVG, Mermaid or plain text."""

@@ -21,7 +21,7 @@ from installer.events import Outcome
 from installer.expand.local import local_node
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
-from installer.preflight.checks import CODES
+from installer.preflight.codes import CODES
 from installer.preflight.examination import demand_known
 from installer.report import Report
 

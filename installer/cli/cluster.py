@@ -15,7 +15,7 @@ from installer.actions.preflight import preflight_cluster
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
-from installer.cli.preflight import VERBOSE, WAIVE, reports, tell_examination
+from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
 from installer.report import print_text, print_timing, report_for
 
 _PLAN = click.option(
@@ -105,9 +105,10 @@ def preflight(
     Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
     """
     began = time.monotonic()
-    found = preflight_cluster(path, waived).examination
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found = preflight_cluster(path, waived)
+    then = f"cfy_manager cluster install -i {path}"
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 cluster.add_command(plan)

@@ -14,7 +14,7 @@ from installer.actions.preflight import preflight_node
 from installer.actions.remove import remove_node
 from installer.actions.reporter import this_node_id
 from installer.actions.roles import SERVICES
-from installer.cli.preflight import VERBOSE, WAIVE, reports, tell_examination
+from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
 from installer.config.check import DEFAULT_CONFIG
 from installer.report import print_text, print_timing, report_for
 
@@ -103,9 +103,9 @@ def preflight(
     began = time.monotonic()
     manager = _given(addresses)
     overrides = {"manager": manager} if manager else {}
-    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived).examination
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived)
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then="cfy_manager install")
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 def _summary(installed: NodeInstalled) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from installer.config.certificates import lacking_certificate_findings
+from installer.config.hardening_rules import HARDENING_RULES
 from installer.config.manager_rules import MANAGER_RULES
 from installer.config.model import Document
 from installer.config.port_rules import PORT_RULES
@@ -137,5 +138,6 @@ CONFIG_RULES: RuleTable = {
     waiver_findings: ("waive",),
     **SERVICE_RULES,
     **PORT_RULES,
+    **HARDENING_RULES,
     **MANAGER_RULES,
 }

@@ -51,6 +51,8 @@ UNITS: Mapping[Role, tuple[str, ...]] = {
 }
 
 
+DISTRIBUTION_UNIT = "postgresql.service"  # Debian's own way to start clusters
+
 # epmd is started by whoever comes first: the broker, or the package's socket
 HELPERS = ("epmd.service", "epmd.socket", "init.scope")
 

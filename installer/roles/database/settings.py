@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from installer.config.hardening_rules import is_strict
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.errors import ConfigError, Problem
@@ -20,6 +21,7 @@ from installer.roles.database.model import (
 from installer.roles.database.tuning import Failover, cluster_parameters, node_parameters
 from installer.secrets import Secret
 
+_STRICT_PARAMETERS = {"ssl_min_protocol_version": "TLSv1.3"}
 _CERTIFICATE_USERS = {  # user: section of `cluster`, prefix of its keys
     "patroni": ("etcd", "patroni"),
     "replicator": ("postgres", "replicator"),
@@ -45,7 +47,8 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         application=_application(server.get("application") or {}),
         rest_user=cluster["patroni"]["rest_user"],
         synchronous_mode=cluster["synchronous_mode"] if len(members) > 1 else "off",
-        node_parameters=node_parameters(facts.memory_bytes, server["config"]),
+        node_parameters=node_parameters(facts.memory_bytes, server["config"])
+        | (_STRICT_PARAMETERS if is_strict(inputs.config) else {}),
         cluster_parameters=cluster_parameters(server["config"]),
         failover=_failover(cluster["patroni"]),
     )

@@ -49,6 +49,8 @@ _DEFAULTS = {
     "max_slot_wal_keep_size": "4GB",  # a replica that stays away must not fill the primary's disk
     "timezone": "Etc/UTC",
     "wal_compression": "on",
+    # how long commits wait for a synchronous replica whose host is gone, before Patroni's next look
+    "wal_sender_timeout": "10s",
 }
 TLS_FOLDER = "/etc/patroni/tls"
 SOCKET_FOLDER = "/run/postgresql"

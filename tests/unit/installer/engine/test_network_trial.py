@@ -88,6 +88,8 @@ class Trial:
             "answer_s": 1.0,
             "bulk_s": 1.0,
             "bulk_bytes": 65536,
+            "again_s": 1.0,
+            "again_bytes": 16384,
             "total_s": 5.0,
         }
         (found,) = told(self.agent, "connect", body)

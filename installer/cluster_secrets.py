@@ -29,10 +29,13 @@ _REPORTER_KINDS = ("manager", "db", "broker")
 
 @dataclass(frozen=True, slots=True)
 class SecretKind:
-    """A secret's key in config.yaml, if it has just one, and how it is made."""
+    """A secret's key in config.yaml, if it has just one, and how it is made.
+
+    What somebody else knows already is not made: it is there if it was given.
+    """
 
     config_path: KeyPath | None
-    make: Callable[[], Secret] = generate_password
+    make: Callable[[], Secret] | None = generate_password
 
 
 def _encryption_key() -> Secret:
@@ -71,6 +74,7 @@ SECRET_KINDS: Mapping[str, SecretKind] = {
     "etcd_patroni_password": SecretKind((*_CLUSTER, "etcd", "patroni_password")),
     "patroni_rest_password": SecretKind((*_CLUSTER, "patroni", "rest_password")),
     "cloudify_password": SecretKind(("postgresql_client", "cloudify_password")),
+    "server_password": SecretKind(("postgresql_client", "server_password"), make=None),
     "cloudify_verifier_salt": SecretKind(None),  # makes the same verifier at each run
     "rabbitmq_password": SecretKind(("rabbitmq", "password")),
     "erlang_cookie": SecretKind(("rabbitmq", "erlang_cookie")),
@@ -99,7 +103,8 @@ def ensure_secrets(path: Path) -> Secrets:
 def provisional_secrets(path: Path) -> Secrets:
     """Return the secrets of a cluster; what the file lacks is made, but written nowhere."""
     known = load_secrets(path)
-    return known | {name: kind.make() for name, kind in SECRET_KINDS.items() if name not in known}
+    lacking = {name: kind for name, kind in SECRET_KINDS.items() if name not in known}
+    return known | {name: kind.make() for name, kind in lacking.items() if kind.make}
 
 
 def save_secrets(path: Path, secrets: Secrets) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+CAUSE = "cause     "  # begins the line of a problem's details that says why
+
 
 class Severity(StrEnum):
     """What a problem means for the work: an error forbids it, a warning only tells."""

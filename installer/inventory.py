@@ -70,6 +70,7 @@ class Inventory:
     secrets_path: Path
     certificates_path: Path
     bundle_path: Path | None
+    hardening: str = "default"  # or strict
     waive: tuple[str, ...] = ()  # codes of warnings and checks that the operator accepts
     warnings: tuple[Problem, ...] = ()
 
@@ -148,6 +149,7 @@ def _inventory(document: dict[str, Any], path: Path) -> Inventory:
         secrets_path=_resolve(folder, document["secrets"] or f"{path.stem}.secrets.yaml"),
         certificates_path=_resolve(folder, document["certificates"] or f"certs/{name}"),
         bundle_path=_resolve(folder, bundle) if bundle else None,
+        hardening=document["hardening"],
         waive=tuple(document["waive"]),
     )
 

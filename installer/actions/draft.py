@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.graph import build_phases
 from installer.actions.on_drift import Decisions
-from installer.actions.rollout import NODE, RunOptions, Survey
+from installer.actions.options import RunOptions
+from installer.actions.rollout import NODE, Survey
 from installer.actions.transfer import receiving_nodes, transfer_name
 from installer.engine.observation import digest
 from installer.phases import PhaseResult, select_phases

@@ -7,7 +7,7 @@ from dataclasses import replace
 from installer.catalogue import entry
 from installer.catalogue.signatures import first_cause
 from installer.engine.outcome import Diagnosis, Match
-from installer.errors import Problem
+from installer.errors import CAUSE, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def explained(problem: Problem, diagnosis: Diagnosis, *, verbose: bool = False) 
     told = entry(code)
     also = ", ".join(other for other in found if other != code)
     details = [
-        f"cause     {told.title}: {told.cause}",
+        f"{CAUSE}{told.title}: {told.cause}",
         f"evidence  {_evidence(found[code])}",
         *([f"also      {also}"] if also and len(found) <= _ALSO + 1 else []),
         *(_tails(diagnosis) if verbose else ()),

@@ -10,9 +10,10 @@ from installer.actions.adopt import adopt
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.machines import remember_machines
 from installer.actions.on_drift import Ask, OnDrift, decide
+from installer.actions.options import RunOptions
 from installer.actions.plan import Promise, open_promise
-from installer.actions.preflight import admit, wanted_of
-from installer.actions.rollout import Look, RunOptions, Survey, roll_out, survey
+from installer.actions.preflight import admit, network_of, wanted_of
+from installer.actions.rollout import Look, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
 from installer.engine.engine import Engine
@@ -23,7 +24,7 @@ from installer.expand.check import load_cluster, warning_lines
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
-from installer.preflight.checks import CODES
+from installer.preflight.codes import CODES
 from installer.preflight.examination import demand_known
 from installer.report import Report
 
@@ -125,7 +126,7 @@ def _admission(cluster: Cluster, options: RunOptions, report: Report) -> Look:
     waived = {*options.waived, *inventory.waive}
 
     def look(engine: Engine) -> Mapping[str, NodeFacts]:
-        examined = admit(engine, wanted_of(cluster), waived, report.tell)
+        examined = admit(engine, wanted_of(cluster), waived, report.tell, network_of(cluster))
         remember_machines(runs_folder(inventory), examined.machine_ids())
         return examined.node_facts()
 

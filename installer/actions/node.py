@@ -8,8 +8,9 @@ from typing import Any
 
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, Installed, add_installed
+from installer.actions.options import RunOptions
 from installer.actions.preflight import admit, lone_wanted
-from installer.actions.rollout import Look, NodeJob, RunOptions, roll_out, survey
+from installer.actions.rollout import Look, NodeJob, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.bundle.model import load_bundle
 from installer.bundle.use import bundle_stages
@@ -20,7 +21,7 @@ from installer.events import Outcome
 from installer.expand.local import local_node
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
-from installer.preflight.checks import CODES
+from installer.preflight.codes import CODES
 from installer.preflight.examination import demand_known
 from installer.report import Report
 

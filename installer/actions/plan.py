@@ -10,7 +10,8 @@ from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.configuration import configuration_words, generated_names
 from installer.actions.draft import draft
 from installer.actions.on_drift import Decisions, OnDrift, decide
-from installer.actions.rollout import RunOptions, Survey, survey
+from installer.actions.options import RunOptions
+from installer.actions.rollout import Survey, survey
 from installer.engine.drift import Drifted
 from installer.errors import Refused
 from installer.expand.check import load_cluster, warning_lines

@@ -1,7 +1,7 @@
 """Examine nodes before anything is changed on them: a whole cluster, or this host."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, open_cluster, runs_folder, target_of
@@ -17,10 +17,14 @@ from installer.errors import Severity
 from installer.expand.check import load_cluster
 from installer.expand.local import lone_inventory
 from installer.preflight.check import Subject
-from installer.preflight.checks import CHECKS, CODES
+from installer.preflight.checks import CHECKS
+from installer.preflight.codes import CODES
 from installer.preflight.collect import collect
 from installer.preflight.examination import Examination, Verdict, demand_known, examine, unreachable
+from installer.preflight.network import Tried, examine_network, network_results
 from installer.preflight.wanted import Wanted, wanted_nodes
+
+NetworkTrial = Callable[[Engine, dict[str, Subject]], Tried | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Examined:
 
     examination: Examination
     subjects: dict[str, Subject]
+    network: Tried | None = None  # None where it was not tried
 
     def node_facts(self) -> dict[str, NodeFacts]:
         """Return what each node is, as its stages depend on it."""
@@ -50,6 +55,7 @@ def preflight_cluster(path: Path, waived: Sequence[str] = ()) -> Examined:
         [target_of(node) for node in cluster.inventory.nodes],
         wanted_of(cluster),
         {*waived, *cluster.inventory.waive},
+        network_of(cluster),
     )
 
 
@@ -72,13 +78,23 @@ def lone_wanted(config: Document) -> dict[str, Wanted]:
 
 
 def _connect_and_examine(
-    targets: Sequence[Target], wanted: dict[str, Wanted], waived: Collection[str]
+    targets: Sequence[Target],
+    wanted: dict[str, Wanted],
+    waived: Collection[str],
+    network: NetworkTrial | None = None,
 ) -> Examined:
     with Engine(targets) as engine:
         lost = engine.connect()
         reached = {name: node for name, node in wanted.items() if name not in lost}
-        examined = examine_reached(engine, reached, waived)
-    return Examined(unreachable(lost) | examined.examination, examined.subjects)
+        examined = examine_reached(engine, reached, waived, network)
+    return replace(examined, examination=unreachable(lost) | examined.examination)
+
+
+def network_of(cluster: Cluster) -> NetworkTrial:
+    """Return what tries the connections of a cluster's nodes, as they were found."""
+    return lambda engine, subjects: examine_network(
+        engine, cluster.inventory, cluster.inputs, subjects
+    )
 
 
 def wanted_of(cluster: Cluster) -> dict[str, Wanted]:
@@ -91,20 +107,42 @@ def wanted_of(cluster: Cluster) -> dict[str, Wanted]:
     )
 
 
-def examine_reached(engine: Engine, wanted: dict[str, Wanted], waived: Collection[str]) -> Examined:
-    """Look at all these nodes at once and ask every check. Two commands a node."""
+def examine_reached(
+    engine: Engine,
+    wanted: dict[str, Wanted],
+    waived: Collection[str],
+    network: NetworkTrial | None = None,
+) -> Examined:
+    """Look at all these nodes at once, ask every check and try the network.
+
+    Two commands a node, and three for the network.
+    """
     subjects, silent = collect(engine, wanted)
-    return Examined(unreachable(silent) | examine(CHECKS, subjects, waived), subjects)
+    examination = unreachable(silent) | examine(CHECKS, subjects, waived)
+    tried = network(engine, subjects) if network else None
+    if tried is not None:
+        examination |= network_results(tried, waived)
+    return Examined(examination, subjects, tried)
 
 
 def admit(
-    engine: Engine, wanted: dict[str, Wanted], waived: Collection[str], tell: Callable[[str], None]
+    engine: Engine,
+    wanted: dict[str, Wanted],
+    waived: Collection[str],
+    tell: Callable[[str], None],
+    network: NetworkTrial | None = None,
 ) -> Examined:
     """Examine nodes before a run changes them, and tell what does not forbid it.
 
-    Raises PreflightError with everything that does.
+    The network is tried as long as anything is new: services that run show it themselves.
+    Raises PreflightError with everything that forbids the run.
     """
-    examined = examine_reached(engine, wanted, waived)
+
+    def try_if_new(engine: Engine, subjects: dict[str, Subject]) -> Tried | None:
+        is_new = any(not subject.facts.is_installed for subject in subjects.values())
+        return network(engine, subjects) if network and is_new else None
+
+    examined = examine_reached(engine, wanted, waived, try_if_new)
     for problem in examined.examination.shared(Verdict.WARNING):
         tell(str(problem))
     for problem in examined.examination.shared(Verdict.WAIVED):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from installer.actions.graph import RoleStages, build_phases
+from installer.actions.options import RunOptions
 from installer.actions.roles import role_stages
 from installer.actions.stage_run import StageRunner
 from installer.config.model import NodeInputs
@@ -179,17 +180,6 @@ def _on_all(engine: Engine, jobs: Sequence[NodeJob], ask: Callable[[Session], T]
     return {name: outcome.value for name, outcome in outcomes.items() if outcome.value is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What the operator asked of a run."""
-
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-    title: str = ""
-    waived: tuple[str, ...] = ()  # checks whose findings do not forbid the run
-    alone: bool = False  # one node by itself, its peers come later or are there already
-
-
 def roll_out(
     seen: Survey, options: RunOptions, notify: Listener, *, first: Sequence[Phase] = ()
 ) -> tuple[PhaseResult, ...]:
@@ -200,7 +190,7 @@ def roll_out(
     if refusals := seen.refusals():
         raise PreflightError(*refusals)
     run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    runner = StageRunner(seen.engine, seen.observations, notify, run=run, alone=options.alone)
+    runner = StageRunner(seen.engine, seen.observations, notify, run=run, options=options)
     phases = select_phases(
         build_phases(seen.roles(), runner, base=NODE, first=first),
         only=options.only,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from installer.actions.explained import explained
+from installer.actions.options import RunOptions
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation, guard_key
 from installer.engine.session import Session
@@ -17,6 +18,7 @@ from installer.state import Stage
 
 logger = logging.getLogger(__name__)
 
+_ALL = RunOptions()
 _AROUND_S = 5.0  # a service may have failed just before its stage began
 
 
@@ -50,15 +52,13 @@ class StageRunner:
         notify: Callable[[Event], None],
         *,
         run: str,
-        alone: bool = False,
-        verbose: bool = False,
+        options: RunOptions = _ALL,
     ) -> None:
         self._engine = engine
         self._observations = observations
         self._notify = notify
         self._run = run
-        self._alone = alone  # a node installed by itself may defer what needs its peers
-        self._verbose = verbose  # the journal's end even where the cause is known
+        self._options = options
 
     def __call__(self, phase: str, stages: Mapping[str, Stage]) -> PhaseResult:
         """Run the stage on every node; problems are in the result, never raised."""
@@ -100,7 +100,7 @@ class StageRunner:
                 return
             name = work.stage.gate.name
             self._tell(EventKind.NODE_NOTE, phase, session.name, text=f"wait until {name}")
-            result = session.await_gate(work.stage.gate, alone=self._alone)
+            result = session.await_gate(work.stage.gate, alone=self._options.alone)
             if result.problem is not None:
                 work.problems.append(result.problem)
             elif result.deferred:
@@ -135,7 +135,7 @@ class StageRunner:
             problem = work.problems[0]
             since_s = time.monotonic() - work.started + _AROUND_S
             diagnosis = session.diagnose(work.stage, since_s=since_s, said=problem.what)
-            work.problems[0] = explained(problem, diagnosis, verbose=self._verbose)
+            work.problems[0] = explained(problem, diagnosis, verbose=self._options.verbose)
 
         failed = tuple(node for node, work in works.items() if work.problems)
         for node, outcome in self._engine.on_each(failed, ask).items():

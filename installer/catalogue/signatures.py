@@ -1,4 +1,4 @@
-"""Signatures: what a known cause looks like in a journal, on the host, or in a gate's last words."""
+"""Signatures: what a known cause looks like in a journal, on the host, or in a last word."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -30,6 +30,11 @@ COMMANDS = {
         "generate_test_cert",
         "Issue one certificate from a throw-away CA.",
     ),
+    "import": (
+        "installer.cli.legacy",
+        "import_command",
+        "Take over a configuration of Cloudify 5 to 7.",
+    ),
     "install": (
         "installer.cli.node",
         "install",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from installer.actions.certificates import issued_problems
+from installer.cli.certificates_forecast import forecast
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
 from installer.inventory import load_inventory
@@ -27,6 +28,9 @@ def certificates() -> None:
 
     Example: cfy_manager certificates generate -i inventories/ten-nodes.yaml
     """
+
+
+certificates.add_command(forecast)
 
 
 @certificates.command()

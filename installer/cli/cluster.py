@@ -10,12 +10,12 @@ import click
 
 from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.on_drift import OnDrift
+from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
-from installer.actions.rollout import RunOptions
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
 from installer.report import print_text, print_timing, report_for
 
 _PLAN = click.option(
@@ -47,6 +47,7 @@ def cluster() -> None:
 @WAIVE
 @_PLAN
 @_ON_DRIFT
+@VERBOSE
 @JSON
 def install(  # noqa: PLR0913 - one for each option
     path: Path,
@@ -56,6 +57,7 @@ def install(  # noqa: PLR0913 - one for each option
     plan_path: Path | None,
     on_drift: str | None,
     *,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Bring every node to its state; run it again after an interruption or a change.
@@ -72,7 +74,11 @@ def install(  # noqa: PLR0913 - one for each option
         raise click.UsageError(told)
     request = InstallRequest(
         options=RunOptions(
-            only=only, skip=skip, waived=waived, title=f"Installing the cluster of {path}"
+            only=only,
+            skip=skip,
+            waived=waived,
+            verbose=verbose,
+            title=f"Installing the cluster of {path}",
         ),
         plan=plan_path,
         on_drift=_wish(on_drift, is_asked=not as_json and not plan_path),
@@ -99,9 +105,10 @@ def preflight(
     Example: cfy_manager cluster preflight -i ten-nodes.yaml --waive cpu-single
     """
     began = time.monotonic()
-    found = preflight_cluster(path, waived).examination
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found = preflight_cluster(path, waived)
+    then = f"cfy_manager cluster install -i {path}"
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 cluster.add_command(plan)

@@ -2,6 +2,8 @@
 
 import json
 import textwrap
+from collections.abc import Sequence
+from itertools import groupby
 
 import click
 
@@ -12,10 +14,10 @@ _MARGIN = 10
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("codes", metavar="CODE", nargs=-1)
 @click.option("--list", "as_list", is_flag=True, help="Every code with its title, by family.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def explain(code: str | None, as_list: bool, as_json: bool) -> None:
+def explain(codes: tuple[str, ...], as_list: bool, as_json: bool) -> None:
     """Tell the cause, the evidence and the next commands of a code in [brackets].
 
     Every failure that has a known cause prints its code. Nothing is connected to.
@@ -24,13 +26,15 @@ def explain(code: str | None, as_list: bool, as_json: bool) -> None:
     Example: cfy_manager explain etcd-cluster-id-mismatch
              cfy_manager explain --list
     """
-    if as_list == bool(code):
-        raise click.UsageError("give one CODE, or --list for all of them")
-    if code is None:
-        _say_all(list(entries()), as_json=as_json)
-        return
-    found = _found(code)
-    click.echo(json.dumps(found.as_json(), indent=2) if as_json else entry_text(found))
+    if as_list == bool(codes):
+        raise click.UsageError("give a CODE, or --list for all of them")
+    found = list(entries()) if as_list else [_found(code) for code in codes]
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in found], indent=2))
+    elif as_list:
+        click.echo(table_text(found))
+    else:
+        click.echo("\n\n".join(entry_text(one) for one in found))
 
 
 def _found(code: str) -> Entry:
@@ -73,15 +77,10 @@ def _hanging(heading: str, text: str) -> list[str]:
     )
 
 
-def _say_all(found: list[Entry], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([one.as_json() for one in found], indent=2))
-        return
-    width = max((len(one.code) for one in found), default=0)
-    family = ""
-    for one in found:
-        if one.family != family:
-            click.echo(f"{'' if not family else chr(10)}{one.family}")
-            family = one.family
-        click.echo(f"  {one.code:<{width}}  {one.title}")
-    click.echo("\nNext: cfy_manager explain CODE")
+def table_text(found: Sequence[Entry]) -> str:
+    """Return codes and titles as one table, by family."""
+    width = max(len(one.code) for one in found)
+    lines = []
+    for family, members in groupby(found, key=lambda one: one.family):
+        lines += [family, *(f"  {one.code:<{width}}  {one.title}" for one in members), ""]
+    return "\n".join([*lines, "Next: cfy_manager explain CODE"])

@@ -2,10 +2,12 @@
 
 import logging
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import click
 
-from installer.errors import InstallerError
+from installer.errors import CAUSE, InstallerError, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,23 @@ def report_failure(error: BaseException) -> int:
 
 def _explain(error: InstallerError) -> None:
     """Print every problem, then what holds for all of them: the log, the way on."""
-    problems = dict.fromkeys(str(problem) for problem in error.problems)
-    single = len(problems) == 1
-    for number, problem in enumerate(problems, start=1):
-        sys.stderr.write(f"{problem}\n" if single else f"{number}. {problem}\n")
+    blocks = [str(problem) for problem in _without_repetition(error.problems)]
+    single = len(blocks) == 1
+    for number, block in enumerate(blocks, start=1):
+        sys.stderr.write(f"{block}\n" if single else f"{number}. {block}\n")
     for note in getattr(error, "__notes__", ()):
         sys.stderr.write(f"{note}\n")
+    if codes := dict.fromkeys(problem.code for problem in error.problems if problem.code):
+        sys.stderr.write(f"More: cfy_manager explain {' '.join(codes)}\n")
+
+
+def _without_repetition(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield each problem once; what several nodes share of cause and remedy only the first time."""
+    told: set[str] = set()
+    for problem in dict.fromkeys(problems):
+        if problem.code in told and problem.details:
+            own = tuple(line for line in problem.details if not line.startswith(CAUSE))
+            yield replace(problem, details=own, remedy=f"as above, on {problem.where}")
+        else:
+            yield problem
+        told.add(problem.code)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from installer.actions.node import SECRETS, NodeInstalled, install_node
+from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_node
 from installer.actions.remove import remove_node
 from installer.actions.reporter import this_node_id
 from installer.actions.roles import SERVICES
-from installer.actions.rollout import RunOptions
-from installer.cli.preflight import WAIVE, reports, tell_examination
+from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
 from installer.config.check import DEFAULT_CONFIG
 from installer.report import print_text, print_timing, report_for
 
@@ -52,12 +52,14 @@ def _given(addresses: Mapping[str, str | None]) -> dict[str, str]:
 @_addresses
 @click.option("-a", "--admin-password", help="Password of the manager's admin; better in the file.")
 @WAIVE
+@VERBOSE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def install(
     paths: tuple[Path, ...],
     admin_password: str | None,
-    waived: tuple[str, ...],
     *,
+    waived: tuple[str, ...],
+    verbose: bool,
     as_json: bool,
     **addresses: str | None,
 ) -> None:
@@ -71,7 +73,7 @@ def install(
     installed = install_node(
         paths or (DEFAULT_CONFIG,),
         {"manager": manager} if manager else {},
-        RunOptions(title="Installing this node", waived=waived, alone=True),
+        RunOptions(title="Installing this node", waived=waived, verbose=verbose, alone=True),
         report_for(as_json=as_json),
     )
     if not as_json:
@@ -101,9 +103,9 @@ def preflight(
     began = time.monotonic()
     manager = _given(addresses)
     overrides = {"manager": manager} if manager else {}
-    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived).examination
-    tell_examination(found, time.monotonic() - began, as_json=as_json, junit=junit, folder=folder)
-    found.demand()
+    found = preflight_node(paths or (DEFAULT_CONFIG,), overrides, waived)
+    telling = Telling(as_json=as_json, junit=junit, folder=folder, then="cfy_manager install")
+    tell_examination(found, time.monotonic() - began, telling)
 
 
 def _summary(installed: NodeInstalled) -> str:

@@ -8,8 +8,8 @@ import click
 
 from installer.actions.drift import cluster_drift
 from installer.actions.on_drift import OnDrift
+from installer.actions.options import RunOptions
 from installer.actions.plan import VALID_HOURS, PlanRequest, plan_cluster
-from installer.actions.rollout import RunOptions
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan_view import drift_view, plan_view
 from installer.engine.drift import Drifted

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from installer.config.formats import is_ip
+from installer.config.hardening_rules import INVENTORY_HARDENING_RULES
 from installer.config.manager_rules import MOST_MANAGERS, shares_network
 from installer.config.merge import with_defaults
 from installer.config.model import Document
@@ -19,7 +20,7 @@ from installer.config.waivers import waiver_findings
 _MOST_DATABASES, _MOST_BALANCERS = 7, 2
 
 # keys of config.yaml that an inventory says otherwise
-_DERIVED: tuple[tuple[KeyPath, str], ...] = (
+DERIVED_KEYS: tuple[tuple[KeyPath, str], ...] = (
     (("manager", "private_ip"), "write the node's `address`"),
     (("manager", "public_ip"), "write the node's `public_address`"),
     (("manager", "hostname"), "write the node's `name`"),
@@ -196,7 +197,7 @@ def virtual_ip_findings(document: Document) -> Iterator[Finding]:
 def setting_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding for each setting that the inventory says in another place."""
     settings = document["settings"]
-    for path, instead in _DERIVED:
+    for path, instead in DERIVED_KEYS:
         if value_at(settings, path) is not None:
             what = "an inventory says this in another place"
             remedy = f"remove it: {instead}"
@@ -248,5 +249,6 @@ INVENTORY_RULES: RuleTable = {
     setting_password_findings: ("settings",),
     waiver_findings: ("waive",),
     **INVENTORY_PORT_RULES,
+    **INVENTORY_HARDENING_RULES,
     **RESILIENCE_RULES,
 }

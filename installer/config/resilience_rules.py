@@ -185,6 +185,18 @@ def address_family_findings(document: Document) -> Iterator[Finding]:
         yield Finding(("nodes",), what, remedy, "mixed-address-families")
 
 
+def broker_name_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when some brokers have full names and others short ones.
+
+    Source: Erlang, "Distributed Erlang", "Nodes": long and short names do not meet.
+    """
+    names = _names(document, "queue")
+    short = [name for name in names if "." not in name]
+    if short and len(short) < len(names):
+        what = f"brokers with dots in their names do not meet those without: {', '.join(short)}"
+        yield Finding(("nodes",), what, "give all brokers full names, or none", "broker-name-dots")
+
+
 RESILIENCE_RULES: RuleTable = {
     single_node_findings: ("nodes",),
     single_database_findings: ("nodes",),
@@ -198,4 +210,5 @@ RESILIENCE_RULES: RuleTable = {
     network_findings: ("nodes",),
     open_database_findings: ("settings",),
     address_family_findings: ("nodes",),
+    broker_name_findings: ("nodes",),
 }

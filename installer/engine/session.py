@@ -173,19 +173,21 @@ class Session:
 
     def listen(self, request: dict[str, Any]) -> dict[int, str]:
         """Open ports for a trial, and return each one's state. One command."""
-        return dict(self._call("listen", request, _TRIAL_S))
+        return dict(self._call("listen", request, _TRIAL_S, margin_s=0))
 
     def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Try connections from this node, all at once. One command."""
-        return list(self._call("connect", request, _TRIAL_S))
+        return list(self._call("connect", request, _TRIAL_S, margin_s=0))
 
     def end_listening(self, token: str) -> list[Any]:
         """Close the ports of a trial, and return who was refused there. One command."""
-        return list(self._call("listen-end", {"token": token}, _TRIAL_S))
+        return list(self._call("listen-end", {"token": token}, _TRIAL_S, margin_s=0))
 
-    def _call(self, program: str, request: dict[str, Any], timeout_s: float) -> Any:
+    def _call(
+        self, program: str, request: dict[str, Any], timeout_s: float, *, margin_s: int = _MARGIN_S
+    ) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""
-        limit_s = int(timeout_s) + _MARGIN_S
+        limit_s = int(timeout_s) + margin_s
         self.commands += 1
         said = self._connection.execute(Request(program, request, limit_s))
         reply = read_reply(self.name, *said)

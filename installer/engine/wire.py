@@ -44,7 +44,7 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
-    "connect": ("base", "tls", "connect"),
+    "connect": ("base", "tls", "way", "connect"),
 }
 
 

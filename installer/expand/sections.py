@@ -51,6 +51,7 @@ def common_sections(cluster: Cluster, node: Node) -> Sections:
         "services_to_install": [f"{role}_service" for role in node.roles],
         "networks": {"default": node.address, "external": node.public_address, **node.networks},
         "status_reporter": _reporter(cluster, node),
+        "hardening": inventory.hardening,
         **bundle,
         **waive,
     }
@@ -200,7 +201,8 @@ def _broker_members(cluster: Cluster) -> Sections:
 
 
 def _database_client(cluster: Cluster) -> Sections:
-    client: Sections = {"cloudify_password": cluster.secret("cloudify_password")}
+    names = [name for name in ("cloudify_password", "server_password") if name in cluster.secrets]
+    client: Sections = {name: cluster.secret(name) for name in names}
     databases = cluster.nodes(Role.DATABASE)
     if not databases:  # the settings describe an external one
         return {"postgresql_client": client}

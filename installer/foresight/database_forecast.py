@@ -243,8 +243,7 @@ def _replica(times: DatabaseTimes) -> Forecast:
 
 
 def _synchronous_replica(times: DatabaseTimes, members: int) -> Forecast:
-    """The primary waits for it until its key in etcd has expired, which says that it is gone."""
-    _, revoke = key_terms(times)
+    """The primary waits until it sees that the replica is gone, by its silence or in etcd."""
     noticed = Term(
         what="the primary's next look chooses another, or none",
         shortest_s=0,
@@ -252,19 +251,32 @@ def _synchronous_replica(times: DatabaseTimes, members: int) -> Forecast:
         source="Patroni: loop_wait",
     )
     forever = times.synchronous_mode == "strict" and members == 2
-    member = Term(  # a replica's renewal is left out when the last is not a whole loop ago
-        what=f"its own key lasts: ttl {times.ttl_s:g}, renewed at least each second loop",
-        shortest_s=max(0, times.ttl_s - 2 * times.loop_wait_s),
-        longest_s=times.ttl_s,
-        source="Patroni: etcd3.py, touch_member",
-    )
     return Forecast(
         loss=Loss.SYNCHRONOUS_REPLICA,
         title="the host of the synchronous replica",
         interrupts="commits, which hang",
-        terms=() if forever else (member, revoke, noticed),
+        terms=() if forever else (_silence(times), noticed),
         until_repaired=forever,
         notes=("strict: no commit returns before the only replica does",) if forever else (),
+    )
+
+
+def _silence(times: DatabaseTimes) -> Term:
+    """Return how long a silent replica counts as there: the sender asks it at half its time."""
+    sender_s = times.sender_timeout_s or times.ttl_s
+    if sender_s < times.ttl_s:
+        return Term(
+            what=f"the primary gives the silent replica up: wal_sender_timeout {sender_s:g}",
+            shortest_s=min(sender_s / 2, max(0, times.ttl_s - 2 * times.loop_wait_s)),
+            longest_s=sender_s,
+            likely_s=sender_s,
+            source="PostgreSQL: wal_sender_timeout",
+        )
+    return Term(  # a replica's renewal is left out when the last is not a whole loop ago
+        what=f"its key in etcd lasts: ttl {times.ttl_s:g}, renewed at least each second loop",
+        shortest_s=max(0, times.ttl_s - 2 * times.loop_wait_s),
+        longest_s=times.ttl_s + _REVOKE_S,
+        source="Patroni: etcd3.py, touch_member",
     )
 
 

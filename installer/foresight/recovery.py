@@ -61,15 +61,6 @@ def forecast_problems(timings: Timings, found: Sequence[Forecast]) -> Iterator[P
 
 
 def _timing_problems(times: DatabaseTimes) -> Iterator[Problem]:
-    needed_s = times.loop_wait_s + 2 * times.retry_timeout_s
-    if needed_s > times.ttl_s:
-        yield _warning(
-            "ttl",
-            "patroni-timing",
-            f"loop_wait + 2 retry_timeout = {needed_s:g} s is more than ttl {times.ttl_s:g} s: "
-            "a primary that etcd does not answer may lose its key while it still writes",
-            f"raise ttl to {needed_s:g} s or more, or lower retry_timeout",
-        )
     if 5 * times.heartbeat_s > times.election_s:
         yield _warning(
             "etcd",

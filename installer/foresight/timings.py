@@ -24,6 +24,7 @@ from installer.templates import render
 
 # etcd, "Tuning": the defaults, where etcd.yml says nothing
 _HEARTBEAT_MS, _ELECTION_MS = 100, 1000
+_UNITS_S = {"": 0.001, "us": 1e-6, "ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class DatabaseTimes:
     max_lag_bytes: int
     synchronous_mode: str  # on, strict, off
     failsafe: bool
+    sender_timeout_s: float = 60  # PostgreSQL's own; 0: a silent replica is never given up
     heartbeat_s: float = _HEARTBEAT_MS / 1000
     election_s: float = _ELECTION_MS / 1000
 
@@ -131,6 +133,7 @@ def _database(inputs: NodeInputs) -> DatabaseTimes:
         max_lag_bytes=patroni["maximum_lag_on_failover"],
         synchronous_mode=db.synchronous_mode,
         failsafe=patroni["failsafe_mode"],
+        sender_timeout_s=_postgresql_seconds(db.node_parameters["wal_sender_timeout"]),
         heartbeat_s=etcd.get("heartbeat-interval", _HEARTBEAT_MS) / 1000,
         election_s=etcd.get("election-timeout", _ELECTION_MS) / 1000,
     )
@@ -174,6 +177,12 @@ def _address(balancers: list[NodeInputs]) -> AddressTimes | None:
         check_timeout_s=_number(r"timeout (\d+)", text),
         check_fall=int(_number(r"fall (\d+)", text)),
     )
+
+
+def _postgresql_seconds(text: str) -> float:
+    """Return a time as PostgreSQL writes it; a bare number is of milliseconds."""
+    number, unit = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", text).groups()  # type: ignore[union-attr]
+    return float(number) * _UNITS_S[unit]
 
 
 def _number(pattern: str, text: str) -> float:

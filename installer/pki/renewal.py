@@ -33,6 +33,11 @@ def reissue_reason(
     return _expiry(facts, facts_of(issuer), renew_days)
 
 
+def renewal_margin(facts: CertificateFacts, renew_days: int) -> timedelta:
+    """Return how long before its end a certificate is issued anew: at most a third of its life."""
+    return min(timedelta(days=renew_days), (facts.not_after - facts.not_before) / 3)
+
+
 def _changes(facts: CertificateFacts, request: LeafRequest) -> Iterator[str]:
     if facts.common_name != request.common_name:
         yield f"its name was {facts.common_name}"
@@ -50,9 +55,10 @@ def _changes(facts: CertificateFacts, request: LeafRequest) -> Iterator[str]:
 
 def _expiry(facts: CertificateFacts, authority: CertificateFacts, renew_days: int) -> str | None:
     """Tell an expiry only while a new certificate would live longer than the old one."""
-    lifetime = facts.not_after - facts.not_before
-    early = min(timedelta(days=renew_days), lifetime / 3)  # short-lived ones are not always due
     days = facts.days_left()
-    if facts.time_left() > early or facts.not_after >= authority.not_after:
+    if (
+        facts.time_left() > renewal_margin(facts, renew_days)
+        or facts.not_after >= authority.not_after
+    ):
         return None
     return f"it expires in {days} days" if days >= 0 else f"it expired {-days} days ago"

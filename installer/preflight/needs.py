@@ -23,9 +23,9 @@ ROLE_FOLDERS: Mapping[Role, tuple[str, ...]] = {
 
 # room that each of them needs for the first weeks
 SPACE: Mapping[str, int] = {
-    DATABASE_DATA: 2 * GIB,
+    DATABASE_DATA: 1 * GIB,
     ETCD_DATA: 1 * GIB,
-    "/var/lib/rabbitmq": 1 * GIB,
+    "/var/lib/rabbitmq": GIB // 2,
     "/opt/manager": 1 * GIB,
 }
 
@@ -50,6 +50,8 @@ UNITS: Mapping[Role, tuple[str, ...]] = {
     Role.LOADBALANCER: ("haproxy.service", "keepalived.service"),
 }
 
+
+DISTRIBUTION_UNIT = "postgresql.service"  # Debian's own way to start clusters
 
 # epmd is started by whoever comes first: the broker, or the package's socket
 HELPERS = ("epmd.service", "epmd.socket", "init.scope")

@@ -13,6 +13,7 @@ from installer.links import Link, Listener, links, listeners
 from installer.preflight.needs import (
     COMMON_FOLDERS,
     DATABASE_DATA,
+    DISTRIBUTION_UNIT,
     ETCD_DATA,
     MARKS,
     ROLE_FOLDERS,
@@ -147,7 +148,7 @@ def facts_request(wanted: Wanted) -> dict[str, Any]:
         "names": _names(wanted),
         "packages": [service.package for service in services],
         "processes": [name for service in services for name in service.processes],
-        "units": _of_roles(roles, lambda role: UNITS[role]),
+        "units": [*_of_roles(roles, lambda role: UNITS[role]), DISTRIBUTION_UNIT],
         "data": [pattern for service in services for pattern in service.data],
         "identities": (ETCD_DATA, DATABASE_DATA),
         "flushed": [ETCD_DATA, DATABASE_DATA] if wanted.has(Role.DATABASE) else [],

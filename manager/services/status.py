@@ -119,6 +119,7 @@ class BrokerCheck:
         return pika.ConnectionParameters(
             host=host,
             port=self._settings.port,
+            virtual_host=self._settings.vhost,
             credentials=pika.PlainCredentials(self._settings.username, self._settings.password),
             ssl_options=pika.SSLOptions(context, server_hostname=host),
             socket_timeout=_BROKER_TIMEOUT_S,

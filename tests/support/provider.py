@@ -88,6 +88,11 @@ class Provider:
     def ca(self) -> Path:
         return self.folder / "provider-ca.crt"
 
+    @property
+    def both_cas(self) -> Path:
+        """Return the CA of the servers with the one that issues clients' certificates."""
+        return self.folder / "provider-cas.crt"
+
     def start(self, bundle: Path) -> None:
         """Install and start both servers, with packages of the bundle."""
         self._send(self._certificates(), _FILES)
@@ -117,6 +122,7 @@ class Provider:
         """Return the servers' files, and leave the operator's in the folder."""
         authority, clients = ca("Provider Root"), ca("Provider Clients")
         self.ca.write_bytes(authority.pem)
+        self.both_cas.write_bytes(authority.pem + clients.pem)
         for user in (CERTIFIED_ADMINISTRATOR, CERTIFIED_DATABASE):
             self._keep(user, leaf(clients, name=user, hosts=(), usages=(CLIENT,)))
         files = {"ca.crt": authority.pem, "clients.crt": clients.pem}

@@ -25,6 +25,7 @@ LEVELS = {
     "installer.cluster_secrets": 2,
     "installer.inventory": 2,
     "installer.config": 2,
+    "installer.legacy": 2,
     "installer.pki": 2,
     "installer.journal": 1,
     "installer.lock": 1,
@@ -58,6 +59,7 @@ LEVELS = {
     "manager.settings_file": 1,
     "manager.settings": 0,
     "manager.log": 0,
+    "manager.memory": 0,
     "manager.errors": 0,
     "manager": 0,
 }

@@ -109,11 +109,9 @@ def log_lines(units: list[str], since: float) -> Iterator[Line]:
 
 
 def _journal(words: list[str], where: str, since: float) -> Iterator[Line]:
-    told = run_command(
-        ["journalctl", *words, f"--since=@{since:.0f}", f"--lines={_JOURNAL_LINES}"]
-        + ["--output=short-unix", "--no-pager", "--quiet"],
-        timeout_s=_COMMAND_S,
-    )
+    bounds = [f"--since=@{since:.0f}", f"--lines={_JOURNAL_LINES}"]
+    form = ["--output=short-unix", "--no-pager", "--quiet"]
+    told = run_command(["journalctl", *words, *bounds, *form], timeout_s=_COMMAND_S)
     when = since
     for line in str(told["stdout"]).splitlines():
         stamp, _, rest = line.partition(" ")

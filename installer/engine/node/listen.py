@@ -157,7 +157,8 @@ def _shake_hands(stream: Any, peer: Any, refusals: list[Any]) -> None:
     try:
         stream.do_handshake()
     except OSError as error:
-        refusals.append((peer[0], peer[1], *fault_of(error)))
+        address = peer[0].removeprefix("::ffff:")  # of a socket for both families
+        refusals.append((address, peer[1], *fault_of(error)))
         stream.shutdown(socket.SHUT_WR)
         while socket.socket.recv(stream, _CHUNK):
             pass

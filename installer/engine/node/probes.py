@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # `typing` costs 70 ms on the node
     from typing import Any
 
 _COMMAND_S = 20.0
+_SYSTEMD = "1"  # it holds the sockets of units that start on demand
 _MIB = 1024 * 1024
 _LEAST_MIB = 16  # below it a database cannot write its next file of log
 _LEAST_FILES = 50
@@ -116,7 +117,7 @@ def _listeners(ports: dict[int, list[str]]) -> Iterator[str]:
             continue
         for name, pid in _holders(words[-1]):
             unit = _unit_of(pid)
-            if unit not in ports[int(port)]:
+            if pid != _SYSTEMD and unit not in ports[int(port)]:
                 yield f"port {port} is held by {name} (process {pid}, {unit or 'no unit'})"
 
 

@@ -109,17 +109,21 @@ def _virtual_ip_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 
 def _port_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
+    for port, listener in foreign_listeners(subject):
+        who = f"{listener.process or 'a process'} (pid {listener.pid}"
+        who += f", {listener.unit})" if listener.unit else ")"
+        yield Finding(f"port {port.port} of {port.service} is held by {who}", _stop(listener))
+
+
+def foreign_listeners(subject: Subject) -> Iterator[tuple[Port, Listener]]:
+    """Yield each port that a process holds which is not ours, and that process."""
     ours = _own_units(subject)
     for listener in subject.facts.listeners:
         if listener.unit in ours:
             continue
         for port in subject.wanted.ports:
             if port.port == listener.port and _collide(port, listener):
-                who = f"{listener.process or 'a process'} (pid {listener.pid}"
-                who += f", {listener.unit})" if listener.unit else ")"
-                yield Finding(
-                    f"port {port.port} of {port.service} is held by {who}", _stop(listener)
-                )
+                yield port, listener
                 break
 
 

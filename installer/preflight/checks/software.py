@@ -7,7 +7,7 @@ from posixpath import dirname
 
 from installer.inventory import Role
 from installer.preflight.check import Check, Cluster, Find, Finding, Subject, warning
-from installer.preflight.needs import MARKS, SERVICES, UNITS, Service
+from installer.preflight.needs import DISTRIBUTION_UNIT, MARKS, SERVICES, UNITS, Service
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SLOW_SOURCE_S = 1.0
@@ -57,7 +57,10 @@ def _stale_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
 
 
 def _distribution_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
-    if "postgresql.service" in subject.facts.enabled and subject.wanted.has(Role.DATABASE):
+    facts = subject.facts
+    if MARKS[Role.DATABASE] in facts.marks or not subject.wanted.has(Role.DATABASE):
+        return  # ours is masked
+    if DISTRIBUTION_UNIT in facts.enabled and DISTRIBUTION_UNIT not in facts.masked:
         yield warning(
             "postgresql.service is enabled: it starts the distribution's own cluster at boot",
             "`systemctl disable --now postgresql`, or `pg_dropcluster --stop 17 main` if empty",

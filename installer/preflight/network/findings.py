@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from installer.errors import Problem, Severity
 from installer.preflight.network.pairs import pair_problems, troubled_pairs
 from installer.preflight.network.reach import reach_problems
+from installer.preflight.network.requests import NO_ADDRESS
 from installer.preflight.network.tls import tls_problems
 from installer.preflight.network.tried import Tried
 
@@ -12,7 +13,7 @@ from installer.preflight.network.tried import Tried
 CODES = {
     "network-untested": "the node takes part in the trial of the network",
     "port-unbindable": "the ports of the services can be opened",
-    "name-unresolved": "every name that the node connects to has an address",
+    "external-name-unresolved": "names of external services have addresses",
     "port-unreachable": "every port that the node connects to is reached",
     "asymmetric": "nodes reach each other in both directions",
     "node-isolated": "the node reaches others",
@@ -28,12 +29,13 @@ CODES = {
 
 def network_problems(tried: Tried) -> tuple[Problem, ...]:
     """Return what is wrong with the network, the gravest first."""
+    attempts = tried.unexplained
     return (
         *_absent(tried),
         *_unopened(tried),
-        *reach_problems(tried.attempts),
-        *tls_problems(tried.attempts, troubled_pairs(tried.attempts)),
-        *pair_problems(tried.attempts),
+        *reach_problems(attempts),
+        *tls_problems(attempts, troubled_pairs(attempts)),
+        *pair_problems(attempts),
     )
 
 
@@ -51,12 +53,14 @@ def _absent(tried: Tried) -> Iterator[Problem]:
 def _unopened(tried: Tried) -> Iterator[Problem]:
     by_reason: dict[tuple[str, str], list[int]] = {}
     for (node, port), why in tried.unopened.items():
+        if why == NO_ADDRESS:  # a check of the node tells that
+            continue
         by_reason.setdefault((node, why), []).append(port)
     for (node, why), ports in by_reason.items():
         words = " ".join(map(str, sorted(ports)))
         yield Problem(
             where=node,
             what=f"cannot listen on port {words}: {why}",
-            remedy="give nodes[].address an address of the node itself, not one that is translated",
+            remedy=f"`journalctl -k -n 50` on {node} tells what forbids it",
             code="port-unbindable",
         )

@@ -9,6 +9,12 @@ from installer.preflight.network.tried import Attempt, Tried
 
 _NOTHING, _SELF = "·", "-"
 _FAULT, _SLOW, _UNTRIED = "✗", "~", "?"
+_LEGEND = {
+    _FAULT: "✗ ports that failed",
+    _SLOW: "~ slow",
+    _UNTRIED: "? not tried",
+    _NOTHING: "· no connection needed",
+}
 
 
 def matrix_rows(tried: Tried) -> list[list[str]]:
@@ -27,6 +33,14 @@ def matrix_rows(tried: Tried) -> list[list[str]]:
             for source in tried.nodes
         ),
     ]
+
+
+def matrix_legend(tried: Tried) -> str:
+    """Return what the signs mean that this table has."""
+    cells = " ".join(cell for row in matrix_rows(tried)[1:] for cell in row[1:])
+    said = [f"{len(tried.attempts)} connections tried in {tried.seconds:.1f} s; round trips in ms"]
+    said += [text for sign, text in _LEGEND.items() if sign in cells]
+    return ", ".join(said)
 
 
 def matrix_document(tried: Tried) -> dict[str, Any]:
@@ -69,7 +83,8 @@ def _cell(
     times = [attempt.rtt_s for attempt in attempts if attempt.rtt_s is not None]
     if not times:
         return _NOTHING
-    return f"{_SLOW} " * (min(times) > MAX_RTT_S) + f"{min(times) * 1000:.1f}"
+    digits = 2 if min(times) < 0.001 else 1
+    return f"{_SLOW} " * (min(times) > MAX_RTT_S) + f"{min(times) * 1000:.{digits}f}"
 
 
 def _link_document(attempt: Attempt) -> dict[str, Any]:

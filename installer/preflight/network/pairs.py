@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from installer.errors import Problem, Severity
-from installer.preflight.network.requests import BULK_BYTES
 from installer.preflight.network.tried import Attempt, Transfer
 
 # etcd's heartbeat is 100 ms, and it advises one as long as a round trip; half of it is the limit.
 # Source: etcd, "Tuning", time parameters.
 MAX_RTT_S = 0.05
-MAX_TRANSFER_S = 1.0  # for 64 KiB: half a megabit each second
+MIN_BITS_PER_S = 500_000  # a tenth of what a quiet cluster's replication and reports need
 
 Way = tuple[str, str]  # from, to
 
@@ -52,22 +51,24 @@ def _transfers(attempt: Attempt) -> Iterator[tuple[Way, Transfer]]:
 def _holes(attempt: Attempt) -> Iterator[Way]:
     """Yield the ways in which a small byte passes and no large packet does."""
     for way, transfer in _transfers(attempt):
-        if transfer.arrived_bytes == 0:
+        if transfer.arrived_bytes == 0 and not _is_late(attempt):
             yield way
+
+
+def _is_late(attempt: Attempt) -> bool:
+    return attempt.rtt_s is not None and attempt.rtt_s > MAX_RTT_S
 
 
 def _slow_ways(attempt: Attempt) -> Iterator[tuple[Way, str]]:
     up, down = _ways(attempt)
-    if attempt.rtt_s is not None and attempt.rtt_s > MAX_RTT_S:
-        text = f"a round trip takes {attempt.rtt_s * 1000:.0f} ms"
+    if _is_late(attempt):
+        text = f"a round trip takes {(attempt.rtt_s or 0) * 1000:.0f} ms"
         yield up, text
         yield down, text
     for way, transfer in _transfers(attempt):
-        if transfer.arrived_bytes and (
-            transfer.seconds > MAX_TRANSFER_S or transfer.arrived_bytes < BULK_BYTES
-        ):
-            rate = transfer.arrived_bytes * 8 / 1000 / max(transfer.seconds, 0.001)
-            yield way, f"data pass at {rate:.0f} kbit/s"
+        rate = transfer.arrived_bytes * 8 / max(transfer.seconds, 0.001)
+        if 0 < rate < MIN_BITS_PER_S:
+            yield way, f"data pass at {rate / 1000:.0f} kbit/s"
 
 
 def _where(bad: set[Way], ways: set[Way]) -> Iterator[frozenset[str]]:

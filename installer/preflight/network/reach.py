@@ -170,17 +170,17 @@ def _external_problems(attempts: Sequence[Attempt]) -> Iterator[Problem]:
 
 
 def _name_problems(attempts: Sequence[Attempt]) -> Iterator[Problem]:
+    """Yield a problem for each external name; the names of nodes are a check of each node."""
     by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
     for attempt in attempts:
-        if attempt.fault and attempt.fault.stage is Stage.NAME:
+        if attempt.fault and attempt.fault.stage is Stage.NAME and attempt.link.is_external:
             by_name[attempt.link.address, attempt.fault.words].append(attempt.link.source)
     for (name, words), sources in by_name.items():
-        where = ", ".join(dict.fromkeys(sources))
         yield Problem(
-            where=where,
+            where=", ".join(dict.fromkeys(sources)),
             what=f"'{name}' has no address there: {words}",
             remedy=f"add it to the name servers or /etc/hosts: `getent ahosts {name}` must tell it",
-            code="name-unresolved",
+            code="external-name-unresolved",
         )
 
 

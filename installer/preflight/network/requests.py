@@ -6,15 +6,17 @@ from typing import Any
 from installer.links import Service
 from installer.preflight.network.plan import Opening, Probe
 
-OPEN, TAKEN = "open", "taken"  # what a node says of a port
+OPEN, TAKEN, NO_ADDRESS = "open", "taken", "no such address"  # what a node says of a port
 BULK_BYTES = 64 * 1024  # more than a packet of any usual size
-DEADLINE_S = 30  # of listeners, should nobody be left to end them
+DEADLINE_S = 90  # of listeners, should nobody be left to end them
 _LIMITS = {
     "connect_s": 2.0,
     "answer_s": 2.0,
     "bulk_s": 1.5,
     "bulk_bytes": BULK_BYTES,
-    "total_s": 8.0,
+    "again_s": 4.0,
+    "again_bytes": 16 * 1024,
+    "total_s": 12.0,
 }
 
 

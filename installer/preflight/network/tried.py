@@ -1,7 +1,7 @@
 """What came of the trial: each attempt, and why it failed where it did."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -30,12 +30,13 @@ class Fault:
     by_target: bool = False  # the target has refused the certificate that the source showed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """How much of a larger amount of data arrived, and in which time."""
 
     seconds: float
     arrived_bytes: int
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,16 @@ class Tried:
     unopened: Mapping[tuple[str, int], str] = field(default_factory=dict)  # node, port: why
     absent: Mapping[str, Problem] = field(default_factory=dict)
     seconds: float = 0.0
+    explained: tuple[Attempt, ...] = ()  # attempts whose failure another check tells
+
+    def without(self, explained: Iterable[Attempt]) -> "Tried":
+        """Return the same, where these failures are told elsewhere."""
+        return replace(self, explained=tuple(explained))
+
+    @property
+    def unexplained(self) -> tuple[Attempt, ...]:
+        """Return the attempts that only the trial can tell of."""
+        return tuple(attempt for attempt in self.attempts if attempt not in self.explained)
 
 
 Refusals = Mapping[tuple[str, int], tuple[int, str]]  # address and port of who was refused: why
@@ -97,13 +108,14 @@ def _attempt(link: Link, found: Mapping[str, Any], is_trial: bool, refused: Refu
         fault=_fault(found, refused) if found["stage"] else None,
         rtt_s=found.get("rtt_s"),
         first_byte_s=found.get("first_byte_s"),
-        **{way: Transfer(seconds=s, arrived_bytes=n) for way, (s, n) in bulk.items()},
+        **{way: Transfer(*values) for way, values in bulk.items()},
     )
 
 
 def _fault(found: Mapping[str, Any], refused: Refusals) -> Fault:
     own = tuple(found.get("own") or ())
-    told = refused.get(own) if len(own) == 2 and not found["code"] else None
+    is_refusal = len(own) == 2 and found["why"] == "fault" and not found["code"]
+    told = refused.get(own) if is_refusal else None
     code, words = told or (found["code"], found["words"])
     return Fault(
         stage=Stage(found["stage"]),

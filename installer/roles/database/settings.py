@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from installer.config.hardening_rules import is_strict
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.errors import ConfigError, Problem
@@ -12,6 +13,7 @@ from installer.roles.database.model import (
     Application,
     Certificates,
     DatabaseSettings,
+    EtcdTiming,
     KeyPair,
     Member,
     Passwords,
@@ -20,6 +22,7 @@ from installer.roles.database.model import (
 from installer.roles.database.tuning import Failover, cluster_parameters, node_parameters
 from installer.secrets import Secret
 
+_STRICT_PARAMETERS = {"ssl_min_protocol_version": "TLSv1.3"}
 _CERTIFICATE_USERS = {  # user: section of `cluster`, prefix of its keys
     "patroni": ("etcd", "patroni"),
     "replicator": ("postgres", "replicator"),
@@ -45,9 +48,11 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         application=_application(server.get("application") or {}),
         rest_user=cluster["patroni"]["rest_user"],
         synchronous_mode=cluster["synchronous_mode"] if len(members) > 1 else "off",
-        node_parameters=node_parameters(facts.memory_bytes, server["config"]),
+        node_parameters=node_parameters(facts.memory_bytes, server["config"])
+        | (_STRICT_PARAMETERS if is_strict(inputs.config) else {}),
         cluster_parameters=cluster_parameters(server["config"]),
         failover=_failover(cluster["patroni"]),
+        etcd_timing=_etcd_timing(cluster["etcd"]),
     )
 
 
@@ -63,6 +68,12 @@ def _members(
         return found[0], members
     alone = Member(name=inputs.name, address=address)
     return alone, (alone,)
+
+
+def _etcd_timing(etcd: Mapping[str, Any]) -> EtcdTiming:
+    return EtcdTiming(
+        heartbeat_ms=etcd["heartbeat_interval_ms"], election_ms=etcd["election_timeout_ms"]
+    )
 
 
 def _failover(patroni: Mapping[str, Any]) -> Failover:

@@ -49,10 +49,12 @@ _DEFAULTS = {
     "max_slot_wal_keep_size": "4GB",  # a replica that stays away must not fill the primary's disk
     "timezone": "Etc/UTC",
     "wal_compression": "on",
+    # how long commits wait for a synchronous replica whose host is gone, before Patroni's next look
+    "wal_sender_timeout": "10s",
 }
 TLS_FOLDER = "/etc/patroni/tls"
 SOCKET_FOLDER = "/run/postgresql"
-_FIXED = {  # what the operator cannot change
+FIXED = {  # what the operator cannot change
     "password_encryption": "scram-sha-256",
     "ssl": "on",
     "ssl_ca_file": f"{TLS_FOLDER}/ca.crt",
@@ -78,7 +80,7 @@ def node_parameters(memory_bytes: int, overrides: Mapping[str, object]) -> dict[
     }
     given = {name: parameter_text(value) for name, value in overrides.items()}
     own = {name: text for name, text in given.items() if name not in CLUSTER_WIDE}
-    return _DEFAULTS | sized | own | _FIXED
+    return _DEFAULTS | sized | own | FIXED
 
 
 def cluster_parameters(overrides: Mapping[str, object]) -> dict[str, str]:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from installer.config.hardening_rules import is_strict
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.secrets import Secret
 
 TLS_FOLDER = "/etc/haproxy/tls"
 _TOP_PRIORITY = 150
+_STRICT_CIPHERSUITES = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 _CHECK = "check check-ssl alpn http/1.1 check-sni "
 _TRACK = "track clients/"  # one check tells both ports: the same nginx serves them
 
@@ -78,6 +80,7 @@ class LoadBalancerSettings:
         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
     )
+    min_tls: str = "TLSv1.2"
     ciphersuites: str = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 
 
@@ -93,6 +96,8 @@ def loadbalancer_settings(inputs: NodeInputs, facts: NodeFacts) -> LoadBalancerS
         ca=inputs.read(section["ca_path"]),
         has_ipv6=facts.has_ipv6,
     )
+    if is_strict(inputs.config):
+        settings = replace(settings, min_tls="TLSv1.3", ciphersuites=_STRICT_CIPHERSUITES)
     if not section["virtual_ip"]:
         return settings
     return replace(settings, virtual_address=_virtual_address(inputs, section))

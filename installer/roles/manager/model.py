@@ -113,6 +113,7 @@ class WebServer:
     internal_port: int = 53333  # where the other managers serve files, as this one does
     # forward secrecy and authenticated encryption only
     ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    is_strict: bool = False  # TLS 1.3 only, and headers that close what an API does not need
 
     @property
     def ca_path(self) -> str:

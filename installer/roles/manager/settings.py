@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from installer.config.hardening_rules import is_strict
 from installer.config.model import Document, NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.roles.manager.model import (
@@ -25,6 +26,7 @@ from installer.secrets import Secret
 
 _HTTPS = 443
 _MIN_WORKERS = 2
+_NEVER, _STRICT_LOCK_MINUTES = -1, 30
 
 
 def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
@@ -45,7 +47,7 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         broker=_broker(inputs),
         security={key: Secret(config["flask_security"][key]) for key in security},
         web=_web(inputs, internal, facts),
-        rest=_rest(config["restservice"], facts),
+        rest=_rest(config, facts),
         worker=_worker(config["mgmtworker"]),
         agent=_agent(config["agent"]),
         bootstrap=_bootstrap(config),
@@ -147,6 +149,7 @@ def _web(inputs: NodeInputs, internal: KeyPair, facts: NodeFacts) -> WebServer:
         has_ipv6=facts.has_ipv6,
         ca=inputs.read(inputs.config["ssl_inputs"]["ca_cert_path"]),
         internal_port=_internal_port(inputs.config),
+        is_strict=is_strict(inputs.config),
     )
 
 
@@ -178,14 +181,18 @@ def _sites(inputs: NodeInputs, pair: KeyPair) -> tuple[Site, ...]:
     return replace(internal, default_ports=own), external
 
 
-def _rest(section: Document, facts: NodeFacts) -> RestService:
+def _rest(config: Document, facts: NodeFacts) -> RestService:
+    section = config["restservice"]
     gunicorn = section["gunicorn"]
+    never = section["account_lock_period"] == _NEVER
     automatic = min(int(facts.cpus * gunicorn["cpu_ratio"]), gunicorn["max_worker_count"])
     return RestService(
         port=section["port"],
         workers=gunicorn["worker_count"] or max(_MIN_WORKERS, automatic),
         failed_logins_before_account_lock=section["failed_logins_before_account_lock"],
-        account_lock_period=section["account_lock_period"],
+        account_lock_period=_STRICT_LOCK_MINUTES
+        if never and is_strict(config)
+        else section["account_lock_period"],
         default_page_size=section["default_page_size"],
         log_level=section["log"]["level"],
         environment=section["extra_env"],

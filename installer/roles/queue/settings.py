@@ -2,9 +2,10 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from installer.config.hardening_rules import is_strict
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.secrets import Secret
@@ -14,6 +15,7 @@ from installer.secrets import Secret
 # holder spends all rounds before the others may go on.
 _DISCOVERY_ROUNDS = {"bookworm": 10}
 _MANY_ROUNDS = 120
+_STRICT_CIPHERS = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 _MAX_REPLICAS = 3  # more cost writes and survive nothing that matters: one broker may fail
 
 
@@ -74,7 +76,8 @@ class QueueSettings:
     management_port: int = 15671
     distribution_port: int = 25672
     disk_free_limit_bytes: int = 2_000_000_000  # room to drain queues before the disk is full
-    tls_versions: tuple[str, ...] = ("tlsv1.3", "tlsv1.2")
+    inter_node_tls_versions: tuple[str, ...] = ("tlsv1.3", "tlsv1.2")
+    tls_versions: tuple[str, ...] = ("tlsv1.3", "tlsv1.2")  # towards clients
     ciphers: tuple[str, ...] = (  # forward secrecy and authenticated encryption only
         "TLS_AES_256_GCM_SHA384",
         "TLS_AES_128_GCM_SHA256",
@@ -117,7 +120,7 @@ def queue_settings(inputs: NodeInputs, facts: NodeFacts) -> QueueSettings:
     name = rabbitmq["nodename"] or inputs.name
     members = _members(rabbitmq, Member(name=name, address=inputs.config["manager"]["private_ip"]))
     cookie = rabbitmq["erlang_cookie"]
-    return QueueSettings(
+    settings = QueueSettings(
         name=name,
         members=members,
         username=rabbitmq["username"],
@@ -134,6 +137,9 @@ def queue_settings(inputs: NodeInputs, facts: NodeFacts) -> QueueSettings:
         fd_limit=rabbitmq["fd_limit"],
         discovery_rounds=_DISCOVERY_ROUNDS.get(facts.release, _MANY_ROUNDS),
     )
+    if is_strict(inputs.config):
+        return replace(settings, tls_versions=("tlsv1.3",), ciphers=_STRICT_CIPHERS)
+    return settings
 
 
 def _members(rabbitmq: Mapping[str, Any], alone: Member) -> tuple[Member, ...]:

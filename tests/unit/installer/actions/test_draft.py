@@ -12,8 +12,9 @@ from installer.actions.cluster import open_cluster
 from installer.actions.configuration import configuration_words, generated_names
 from installer.actions.draft import draft
 from installer.actions.on_drift import Decisions, decide
+from installer.actions.options import RunOptions
 from installer.actions.plan import Promise
-from installer.actions.rollout import RunOptions, Survey
+from installer.actions.rollout import Survey
 from installer.engine.changes import FileChange
 from installer.engine.drift import Drift, Drifted
 from installer.engine.observation import NodeFacts, Observation, PathFact, UserFact, digest

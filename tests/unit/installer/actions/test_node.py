@@ -8,7 +8,7 @@ import yaml
 from installer.actions import node
 from installer.actions.installed import read_installed
 from installer.actions.node import install_node
-from installer.actions.rollout import RunOptions
+from installer.actions.options import RunOptions
 from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.events import Outcome
 from installer.phases import PhaseResult

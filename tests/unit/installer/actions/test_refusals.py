@@ -4,7 +4,8 @@ from typing import cast
 
 import pytest
 
-from installer.actions.rollout import RunOptions, Survey, roll_out
+from installer.actions.options import RunOptions
+from installer.actions.rollout import Survey, roll_out
 from installer.engine.engine import Engine
 from installer.engine.observation import GuardFact, Observation
 from installer.errors import PreflightError

@@ -198,3 +198,25 @@ sys.exit(run(command))
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / ".cloudify-test-ca/a.example.key").stat().st_uid == 65534
+
+
+def test_a_forecast_tells_by_its_exit_code_whether_something_will_have_expired(inventory, capsys):
+    call("generate", "-i", inventory)
+
+    assert run(["certificates", "forecast", "-i", str(inventory)]) == 0
+    assert "None of 8 certificates" in capsys.readouterr().out
+    assert run(["certificates", "forecast", "-i", str(inventory), "--at", "2999-01-01"]) == 1
+    assert "manager-1 will refuse mq-1: RabbitMQ 5671" in capsys.readouterr().out.replace(
+        ", agent", ""
+    )
+
+
+def test_the_json_of_a_forecast_names_what_breaks(inventory, capsys):
+    call("generate", "-i", inventory)
+
+    run(["certificates", "forecast", "-i", str(inventory), "--at", "2999-01-01", "--json"])
+
+    found = json.loads(capsys.readouterr().out)
+    files = {each["file"] for each in found["expired"]}
+    assert {"ca.crt", "nodes/db-1/node.crt"} <= files
+    assert found["parts"]["REST requests"] == "down"

@@ -104,3 +104,20 @@ def test_the_help_of_cluster_lists_the_quick_and_the_other_commands(capsys):
     _, out = call(capsys, "-h")
 
     assert all(f"  {name} " in out for name in (*QUICK, "install", "plan"))
+
+
+def documented():
+    text = (ROOT / "docs" / "howto" / "foresee.md").read_text()
+    lines = [line.partition("#")[0] for line in text.splitlines()]
+    return [line.split()[1:] for line in lines if line.startswith("cfy_manager ")]
+
+
+@pytest.mark.parametrize("words", documented(), ids=" ".join)
+def test_what_the_documentation_types_works(words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "inventories").symlink_to(ROOT / "inventories")
+    monkeypatch.chdir(tmp_path)
+    if "--live" in words:
+        pytest.skip("it asks a running cluster")
+
+    assert run(words) in (0, 1, 2)
+    assert capsys.readouterr().err == ""

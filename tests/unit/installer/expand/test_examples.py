@@ -1,8 +1,6 @@
 """Each shipped inventory validates without a warning and makes the nodes that it promises."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,30 +12,12 @@ from installer.config.rules import CONFIG_RULES
 from installer.config.schema import config_schema
 from installer.expand import certificate_requests, expand, node_files
 from installer.expand.check import load_cluster
-from installer.pki.authority import create_authority, issue_leaf
-from installer.pki.request import LeafRequest, Usage
-
-FOLDER = Path(__file__).parents[4] / "inventories"
-EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+from tests.support.examples import EXAMPLES, FOLDER, copy_examples
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The examples, with the files that an operator puts beside some of them."""
-    folder = tmp_path_factory.mktemp("examples")
-    for path in FOLDER.glob("*.yaml"):
-        shutil.copy(path, folder)
-    authority = create_authority("Company CA")
-    names = ("example.com", "*.example.com")
-    leaf = issue_leaf(
-        authority,
-        LeafRequest(common_name="example.com", dns_names=names, usages=(Usage.SERVER,)),
-    )
-    for name in ("rds-global-bundle.pem", "brokers-ca.pem", "company-ca.crt"):
-        (folder / name).write_bytes(authority.certificate)
-    (folder / "example.com.crt").write_bytes(leaf.certificate)
-    (folder / "example.com.key").write_bytes(leaf.key)
-    return folder
+    return copy_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture

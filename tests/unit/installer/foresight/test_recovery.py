@@ -10,7 +10,12 @@ from installer.foresight.forecast import Loss, Term
 from installer.foresight.outlook import outlook_of
 from installer.foresight.recovery import forecast_problems, forecasts
 from installer.foresight.service_forecast import balancer_forecasts
-from installer.foresight.timings import AddressTimes, ClientTimes, DatabaseTimes
+from installer.foresight.timings import (
+    AddressTimes,
+    ClientTimes,
+    DatabaseTimes,
+    _postgresql_seconds,
+)
 
 TIMES = DatabaseTimes(
     ttl_s=30,
@@ -70,6 +75,22 @@ def test_a_lost_replica_is_felt_only_if_commits_wait_for_it():
     assert database(Loss.REPLICA).is_silent
     assert database(Loss.SYNCHRONOUS_REPLICA).longest_s == 30 + 0.5 + 10
     assert database(Loss.SYNCHRONOUS_REPLICA, synchronous_mode="off") is None
+
+
+@pytest.mark.parametrize(
+    ("sender_timeout_s", "longest_s"), [(10, 10 + 10), (60, 30 + 0.5 + 10), (0, 30 + 0.5 + 10)]
+)
+def test_a_silent_replica_is_given_up_by_the_sender_or_with_its_key(sender_timeout_s, longest_s):
+    found = database(Loss.SYNCHRONOUS_REPLICA, sender_timeout_s=sender_timeout_s)
+
+    assert found.longest_s == longest_s
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10s", 10), ("1min", 60), ("2500", 2.5), ("500 ms", 0.5), ("0", 0)]
+)
+def test_postgresqls_times_are_read(text, seconds):
+    assert _postgresql_seconds(text) == pytest.approx(seconds)
 
 
 def test_strict_mode_with_one_replica_waits_for_it_for_ever():
@@ -139,7 +160,6 @@ def test_every_inventory_has_a_forecast_for_each_role_of_its_own(outlook_named):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"retry_timeout_s": 8}, "patroni-timing"),
         ({"election_s": 0.4}, "etcd-timing"),
         ({"synchronous_mode": "off"}, "failover-loses-commits"),
         ({"primary_start_timeout_s": 300}, "long-outage"),
@@ -160,7 +180,6 @@ def test_a_single_node_of_a_role_is_warned_of(ten, outlook_named):
 @pytest.mark.parametrize(
     "code",
     [
-        "patroni-timing",
         "etcd-timing",
         "failover-loses-commits",
         "single-point-of-failure",

@@ -5,7 +5,9 @@ import ssl
 import stat
 import subprocess
 import threading
+from dataclasses import replace
 
+import pika
 import pytest
 
 from manager.services.status import BrokerCheck, unit_services
@@ -121,6 +123,21 @@ def test_without_any_broker_each_reason_is_told_without_the_password(brokers, ca
     assert "127.0.1.2: " in reason
     assert "secret-word" not in reason + caplog.text
     assert len([r for r in caplog.records if "no broker" in r.message]) == 1
+
+
+def test_a_broker_is_asked_for_the_managers_virtual_host(brokers, monkeypatch):
+    """A provider's has no other for us, and refuses a login to `/`."""
+    asked = []
+
+    def refuse(parameters):
+        asked.append(parameters.virtual_host)
+        raise OSError
+
+    monkeypatch.setattr(pika, "BlockingConnection", refuse)
+
+    BrokerCheck(replace(brokers, vhost="hosted")).service()
+
+    assert set(asked) == {"hosted"}
 
 
 def first_bytes(check, port, chain):

@@ -13,6 +13,7 @@ from installer.preflight.network import (
     matrix_document,
     matrix_rows,
     network_problems,
+    network_results,
 )
 from installer.preflight.network.requests import BULK_BYTES
 from installer.preflight.network.tried import Stage, Transfer
@@ -20,7 +21,7 @@ from installer.preflight.network.tried import Stage, Transfer
 NODES = ("db-1", "db-2", "db-3")
 PORTS = {2379: Service.ETCD, 2380: Service.ETCD_PEER}
 FULL = Transfer(seconds=0.01, arrived_bytes=BULK_BYTES)
-LOST = Transfer(seconds=1.5, arrived_bytes=0)
+LOST = Transfer(seconds=1.5, arrived_bytes=0, is_whole=False)
 SILENT = Fault(stage=Stage.CONNECT, why="silence", words="no answer within 2 s")
 REFUSED = Fault(stage=Stage.CONNECT, why="refused", words="Connection refused")
 STALLED = Fault(stage=Stage.TLS, why="silence", words="the handshake stalled")
@@ -155,7 +156,7 @@ def test_a_bad_certificate_of_a_service_is_a_finding_of_its_node(code, expected)
     (problem,) = network_problems(tried(broken(tls(code), *TO_DB_1)))
 
     assert (problem.code, problem.where) == (expected, "db-1")
-    assert "db-2, db-3" in problem.what
+    assert "db-2 and db-3" in problem.what
 
 
 def test_a_bad_certificate_of_a_client_is_a_finding_of_the_client():
@@ -164,7 +165,25 @@ def test_a_bad_certificate_of_a_client_is_a_finding_of_the_client():
     (problem,) = network_problems(tried(broken(tls(20, by_target=True), *away)))
 
     assert (problem.code, problem.where) == ("tls-untrusted", "db-1")
-    assert "client certificate" in problem.what
+
+
+@pytest.mark.parametrize("code", [20, 10])
+def test_a_node_that_refuses_all_others_is_the_one_to_look_at(code):
+    """It trusts another CA, or its clock is ahead."""
+    refuses = broken(tls(code), *(pair[::-1] for pair in TO_DB_1))
+    is_refused = broken(tls(code, by_target=True), *TO_DB_1)
+
+    (problem,) = network_problems(tried(lambda attempt: is_refused(refuses(attempt))))
+
+    assert problem.where == "db-1"
+    assert problem.what.startswith(("it does not trust", "by its clock"))
+
+
+def test_a_certificate_of_the_future_for_everybody_is_its_holders():
+    (problem,) = network_problems(tried(broken(tls(9), *TO_DB_1)))
+
+    assert (problem.code, problem.where) == ("tls-not-yet-valid", "db-1")
+    assert "issue it again" in problem.remedy
 
 
 def test_a_certificate_of_the_future_is_a_finding_of_the_clock_that_is_behind():
@@ -219,7 +238,7 @@ def test_late_answers_are_a_warning():
 
 
 def test_a_node_with_a_thin_cable_is_one_warning():
-    thin = Transfer(seconds=1.5, arrived_bytes=BULK_BYTES // 2)
+    thin = Transfer(seconds=1.5, arrived_bytes=BULK_BYTES // 2, is_whole=False)
 
     found = tried(broken(None, *ALL_OF_DB_1, rtt_s=0.001, up=thin, down=FULL))
 
@@ -247,16 +266,39 @@ def test_a_name_without_an_address_is_told_with_who_does_not_know_it():
 
     (problem,) = network_problems(Tried(nodes=("manager-1",), attempts=(external(fault),)))
 
-    assert (problem.code, problem.where) == ("name-unresolved", "manager-1")
+    assert (problem.code, problem.where) == ("external-name-unresolved", "manager-1")
 
 
 def test_ports_that_cannot_be_opened_are_told_by_reason():
-    unopened = {("db-1", 2379): "no such address", ("db-1", 2380): "no such address"}
+    unopened = {("db-1", 2379): "Permission denied", ("db-1", 2380): "Permission denied"}
 
     (problem,) = network_problems(tried(unopened=unopened))
 
     assert (problem.code, problem.where) == ("port-unbindable", "db-1")
     assert "2379 2380" in problem.what
+
+
+def test_what_a_check_of_the_node_tells_is_not_told_again():
+    found = tried(broken(SILENT, *BOTH), unopened={("db-3", 2379): "no such address"})
+
+    assert network_problems(found.without(found.attempts)) == ()
+
+
+def test_every_problem_begins_with_the_node_that_has_it():
+    faults = [SILENT, REFUSED, STALLED, tls(20), tls(9), tls(0)]
+    found = [tried(broken(fault, *pairs)) for fault in faults for pairs in (BOTH, ALL_OF_DB_1)]
+    found.append(Tried(nodes=("manager-1", "manager-2"), attempts=(external(SILENT),)))
+
+    for each in found:
+        results = network_results(each, ()).results
+        told = [problem for result in results for problem in result.problems]
+        assert len(told) == len(network_problems(each)) > 0
+
+
+def test_a_waived_code_forbids_nothing():
+    examined = network_results(tried(broken(SILENT, *BOTH)), {"port-unreachable"})
+
+    assert not examined.has_failed
 
 
 def test_every_code_that_is_told_is_listed():
@@ -273,8 +315,8 @@ def test_the_table_has_round_trips_and_the_ports_that_failed():
     rows = matrix_rows(found)
 
     assert rows[0] == ["from \\ to", *NODES]
-    assert rows[1] == ["db-1", "-", "✗ 2380", "0.4"]
-    assert rows[2] == ["db-2", "0.4", "-", "0.4"]
+    assert rows[1] == ["db-1", "-", "✗ 2380", "0.40"]
+    assert rows[2] == ["db-2", "0.40", "-", "0.40"]
 
 
 def test_the_table_tells_what_was_not_tried_and_what_is_not_needed():
@@ -282,7 +324,7 @@ def test_the_table_tells_what_was_not_tried_and_what_is_not_needed():
 
     rows = matrix_rows(Tried(nodes=NODES, attempts=attempts, skipped=(link_of("db-2", "db-1"),)))
 
-    assert rows[1] == ["db-1", "-", "0.4", "·"]
+    assert rows[1] == ["db-1", "-", "0.40", "·"]
     assert rows[2] == ["db-2", "?", "-", "·"]
 
 

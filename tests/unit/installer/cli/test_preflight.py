@@ -12,7 +12,8 @@ from installer.actions.preflight import Examined
 from installer.cli import cluster as command
 from installer.cli.failure import report_failure
 from installer.errors import PreflightError
-from tests.support.preflight import Subject, examined, healthy
+from installer.preflight.check import Subject
+from tests.support.preflight import examined, healthy
 
 NODE = "node-1"
 

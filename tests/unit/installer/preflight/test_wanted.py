@@ -3,9 +3,10 @@
 import pytest
 
 from installer.inventory import Role
+from installer.preflight.needs import GIB
 from installer.preflight.wanted import Wanted, facts_request, wanted_nodes
 from installer.roles.database.etcd import token_hash
-from tests.support.preflight import ALL, BUNDLE, CONFIG, GIB, inventory_of
+from tests.support.preflight import ALL, BUNDLE, CONFIG, inventory_of
 
 TEN = {
     **{f"db-{n}": (Role.DATABASE,) for n in (1, 2, 3)},

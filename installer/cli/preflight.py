@@ -55,8 +55,8 @@ def reports(command: F) -> F:
 
 def _list_checks(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
-        every = [*((check.code, check.title) for check in CHECKS), *NETWORK_CODES.items()]
-        print_rows(("check", "what holds"), every)
+        checks = [(check.code, check.title) for check in CHECKS]
+        print_rows(("check", "what holds"), [*checks, *NETWORK_CODES.items()])
         ctx.exit()
 
 

@@ -119,5 +119,7 @@ def _padded(version: Version, width: int) -> Version:
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    facts: Mapping[str, Any] = yaml.safe_load(_DATA.read_text(encoding="utf-8"))
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = _DATA.read_text(encoding="utf-8")
+    facts: Mapping[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, our own
     return facts

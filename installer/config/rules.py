@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from installer.config.certificates import lacking_certificate_findings
+from installer.config.database_rules import DATABASE_RULES
 from installer.config.hardening_rules import HARDENING_RULES
 from installer.config.manager_rules import MANAGER_RULES
 from installer.config.model import Document
 from installer.config.port_rules import PORT_RULES
+from installer.config.queue_rules import QUEUE_RULES
 from installer.config.schema import config_schema, leaves
 from installer.config.service_rules import SERVICE_RULES
 from installer.config.source import Finding, KeyPath, RuleTable, value_at
@@ -137,6 +139,8 @@ CONFIG_RULES: RuleTable = {
     twice_findings: (),
     waiver_findings: ("waive",),
     **SERVICE_RULES,
+    **DATABASE_RULES,
+    **QUEUE_RULES,
     **PORT_RULES,
     **HARDENING_RULES,
     **MANAGER_RULES,

@@ -37,7 +37,7 @@ def convert_config(old: Document) -> Converted:
     """
     document = _given(old)
     remarks: list[Remark] = []
-    for step in (_table, _services, _policies, _members, _shape):
+    for step in (_table, _services, _policies, _members, _words, _shape):
         document, told = step(document)
         remarks += told
     document, told = _passwords(document)
@@ -126,6 +126,16 @@ def _members(document: Document) -> tuple[dict[str, Any], list[Remark]]:
                 )
             )
     return result, told
+
+
+def _words(document: Document) -> tuple[dict[str, Any], list[Remark]]:
+    """Write choices such as log levels as they are written today: INFO for info."""
+    parts = (
+        nested(path, value.upper())
+        for path, value, field in leaves(document, config_schema())
+        if isinstance(value, str) and value.upper() in field.get("enum", ())
+    )
+    return reduce(merged, parts, dict(document)), []
 
 
 def _shape(document: Document) -> tuple[dict[str, Any], list[Remark]]:

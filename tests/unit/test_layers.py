@@ -59,6 +59,7 @@ LEVELS = {
     "manager.settings_file": 1,
     "manager.settings": 0,
     "manager.log": 0,
+    "manager.memory": 0,
     "manager.errors": 0,
     "manager": 0,
 }

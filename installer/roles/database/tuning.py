@@ -54,7 +54,7 @@ _DEFAULTS = {
 }
 TLS_FOLDER = "/etc/patroni/tls"
 SOCKET_FOLDER = "/run/postgresql"
-_FIXED = {  # what the operator cannot change
+FIXED = {  # what the operator cannot change
     "password_encryption": "scram-sha-256",
     "ssl": "on",
     "ssl_ca_file": f"{TLS_FOLDER}/ca.crt",
@@ -80,7 +80,7 @@ def node_parameters(memory_bytes: int, overrides: Mapping[str, object]) -> dict[
     }
     given = {name: parameter_text(value) for name, value in overrides.items()}
     own = {name: text for name, text in given.items() if name not in CLUSTER_WIDE}
-    return _DEFAULTS | sized | own | _FIXED
+    return _DEFAULTS | sized | own | FIXED
 
 
 def cluster_parameters(overrides: Mapping[str, object]) -> dict[str, str]:

@@ -55,6 +55,7 @@ def test_an_ipv6_address_before_a_port_has_brackets(rendered):
         (node, path, found)
         for node, files in rendered("ipv6").items()
         for path, text in files.items()
+        if path != "/etc/haproxy/haproxy.cfg"  # there the last colon is the port's
         for found in BARE_IPV6.findall(text)
     }
 

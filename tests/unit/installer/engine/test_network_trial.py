@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import threading
 import time
 from datetime import timedelta
@@ -306,3 +307,23 @@ def test_a_side_that_says_nothing_is_silence_and_not_waited_for(agent, authority
 
     assert (found["stage"], found["why"]) == ("tls", "silence")
     assert time.monotonic() - began < 2.5
+
+
+def test_an_external_database_is_asked_as_its_clients_do(agent, authority, tmp_path):
+    (tmp_path / "pair.pem").write_bytes(pair_of(authority))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "pair.pem")
+    trial = Trial(agent, None)
+
+    def agree(stream):
+        stream.sendall(b"S")
+        with context.wrap_socket(stream, server_side=True) as secured:
+            secured.recv(1)  # until the client is content
+
+    with Foreign(trial.port, agree):
+        known = trial.connect(authority.pem, trial=False, bulk=False, start="postgresql")
+        unknown = trial.connect(ca("Else").pem, trial=False, bulk=False, start="postgresql")
+
+    assert known["stage"] == ""
+    assert known["rtt_s"] > 0
+    assert unknown["code"] in (18, 19, 20, 21)

@@ -83,7 +83,6 @@ def test_what_is_imported_is_valid(name, old, tmp_path, capsys):
                 "postgresql_server.ssl_enabled": "unsafe",
                 "postgresql_client.ssl_enabled": "unsafe",
                 "postgresql_client.cloudify_password": "password",
-                "agent.log_level": "dead",
                 "stage": "dead",
                 "composer": "dead",
                 "python": "dead",
@@ -173,6 +172,7 @@ def test_what_the_operator_chose_is_kept(old, tmp_path, capsys):
     imported(old("all-in-one-5.0.5"), tmp_path / "new.yaml", capsys)
 
     new = yaml.safe_load((tmp_path / "new.yaml").read_text())
+    assert new["agent"] == {"log_level": "DEBUG"}
     assert new["manager"] == {"private_ip": "10.0.0.11", "public_ip": "192.0.2.11"}
     assert new["postgresql_server"] == {"config": {"work_mem": "16MB"}}
     assert new["validations"] == {"minimum_required_total_physical_memory_in_mb": 3700}

@@ -115,7 +115,7 @@ BROKEN = [
     ("apparmor-confined", system(apparmor_enforced=("/usr/sbin/haproxy",)), "haproxy"),
     ("locale-absent", facts(locale=Locale("", ("C.UTF-8",))), "C.UTF-8"),
     ("locale-absent", facts(locale=Locale("de_DE.UTF-8", ("de_DE.UTF-8",))), "de_DE"),
-    ("disk-space-short", folder("/var/lib/postgresql", device=2, free_bytes=GIB), "2.0 GB"),
+    ("disk-space-short", folder("/var/lib/postgresql", device=2, free_bytes=9), "1.0 GB"),
     ("disk-space-short", folder("/opt/manager", device=2, free_bytes=GIB // 2), "512 MB free"),
     ("inodes-few", folder("/opt", mount_point="/opt", free_inodes=10), "10 more files fit on /opt"),
     ("file-system-read-only", folder("/etc", mount_point="/etc", options=("ro",)), "/etc"),

@@ -1,8 +1,10 @@
 import pytest
 
+from installer.config.database_rules import FIXED_PARAMETERS
 from installer.roles.database.tuning import (
     CLUSTER_WIDE,
     FAST_FAILOVER,
+    FIXED,
     cluster_parameters,
     node_parameters,
 )
@@ -55,3 +57,7 @@ def test_what_replicas_need_alike_goes_to_the_cluster():
 def test_the_times_of_a_failover_keep_patronis_rule():
     assert FAST_FAILOVER.loop_wait_s + 2 * FAST_FAILOVER.retry_timeout_s <= FAST_FAILOVER.ttl_s
     assert FAST_FAILOVER.ttl_s >= 20
+
+
+def test_validate_knows_which_parameters_are_not_the_operators():
+    assert set(FIXED) == FIXED_PARAMETERS

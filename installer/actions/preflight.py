@@ -13,6 +13,7 @@ from installer.config.model import Document
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts
 from installer.engine.target import Target
+from installer.errors import Severity
 from installer.expand.check import load_cluster
 from installer.expand.local import lone_inventory
 from installer.preflight.check import Subject
@@ -142,7 +143,10 @@ def admit(
         return network(engine, subjects) if network and is_new else None
 
     examined = examine_reached(engine, wanted, waived, try_if_new)
-    for problem in examined.examination.shared(Verdict.WARNING, Verdict.WAIVED):
+    for problem in examined.examination.shared(Verdict.WARNING):
         tell(str(problem))
+    for problem in examined.examination.shared(Verdict.WAIVED):
+        if problem.severity is Severity.ERROR:
+            tell(f"waived: {problem}")
     examined.examination.demand()
     return examined

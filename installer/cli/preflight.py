@@ -11,6 +11,7 @@ import click
 from installer.actions.preflight import Examined
 from installer.preflight.checks import CHECKS
 from installer.preflight.examination import Examination, Verdict
+from installer.preflight.network import CODES as NETWORK_CODES
 from installer.preflight.network import Tried, matrix_document, matrix_legend, matrix_rows
 from installer.preflight.report import as_json as json_of
 from installer.preflight.report import as_junit, counts, node_report, rows
@@ -54,7 +55,8 @@ def reports(command: F) -> F:
 
 def _list_checks(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
-        print_rows(("check", "what holds"), [(check.code, check.title) for check in CHECKS])
+        checks = [(check.code, check.title) for check in CHECKS]
+        print_rows(("check", "what holds"), [*checks, *NETWORK_CODES.items()])
         ctx.exit()
 
 

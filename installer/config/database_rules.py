@@ -70,6 +70,22 @@ def failover_findings(document: Document) -> Iterator[Finding]:
         yield warning(path, what, f"write {needed + _MARGIN_S} or more", "patroni-timing-tight")
 
 
+def etcd_findings(document: Document) -> Iterator[Finding]:
+    """Yield a finding when etcd would not start with its timings.
+
+    Source: etcd, server/config/config.go: five heartbeats must fit into an election timeout.
+    """
+    etcd = document["postgresql_server"]["cluster"]["etcd"]
+    heartbeat, election = etcd["heartbeat_interval_ms"], etcd["election_timeout_ms"]
+    if has(document, "database") and election < 5 * heartbeat:
+        yield Finding(
+            ("postgresql_server", "cluster", "etcd", "election_timeout_ms"),
+            f"{election} ms are less than five heartbeats of {heartbeat} ms: etcd does not start",
+            f"write {10 * heartbeat}: ten heartbeats",
+            "etcd-timing-refused",
+        )
+
+
 def remote_connection_findings(document: Document) -> Iterator[Finding]:
     """Yield a finding when remote connections are open and the superuser has no password."""
     server = document["postgresql_server"]
@@ -106,6 +122,7 @@ def parameter_findings(document: Document) -> Iterator[Finding]:
 DATABASE_RULES: RuleTable = {
     database_findings: ("services_to_install", "postgresql_server", "manager"),
     failover_findings: ("services_to_install", "postgresql_server"),
+    etcd_findings: ("services_to_install", "postgresql_server"),
     remote_connection_findings: ("services_to_install", "postgresql_server"),
     parameter_findings: ("postgresql_server",),
 }

@@ -198,7 +198,7 @@ def to_rabbitmq(inventory: Inventory, settings: Document) -> Kind:
         source=_MGR,
         target=_MQ,
         service=Service.RABBITMQ,
-        port=RABBITMQ_PORT,
+        port=RABBITMQ_PORT if inventory.with_role(_MQ) else settings["rabbitmq"]["port"],
         to_itself=True,
         trust=QUEUE_CA if has_own_ca else MANAGER_CA,
     )

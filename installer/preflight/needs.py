@@ -23,9 +23,9 @@ ROLE_FOLDERS: Mapping[Role, tuple[str, ...]] = {
 
 # room that each of them needs for the first weeks
 SPACE: Mapping[str, int] = {
-    DATABASE_DATA: 2 * GIB,
+    DATABASE_DATA: 1 * GIB,
     ETCD_DATA: 1 * GIB,
-    "/var/lib/rabbitmq": 1 * GIB,
+    "/var/lib/rabbitmq": GIB // 2,
     "/opt/manager": 1 * GIB,
 }
 

@@ -47,8 +47,8 @@ def timestamp(moment: datetime | None) -> str | None:
     """Return a time as clients expect it: UTC, milliseconds, Z."""
     if moment is None:
         return None
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def json_object() -> Body:

@@ -74,13 +74,12 @@ class View:
         """Return the items of a query made by `query(names)`; `values` are its parameters."""
         names = self.names if names is None else names
         columns = [name for name in names if name in self.fields]
-        keys, items = [], []
         session.flush()
         # Straight from the connection: rows of columns need nothing of the ORM, which would take
         # as long again to load them.
-        for key, *fields in session.connection().execute(query, values).fetchall():
-            keys.append(key)
-            items.append(dict(zip(columns, fields, strict=True)))
+        rows = session.connection().execute(query, values).fetchall()
+        keys = [row[0] for row in rows]
+        items = [dict(zip(columns, row[1:], strict=True)) for row in rows]
         for name in names:
             if name in self.loaded and items:
                 self._load(session, name, keys, items)

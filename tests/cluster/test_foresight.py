@@ -197,3 +197,12 @@ def test_the_commands_tell_what_the_tests_are_held_to(cluster):
     losses = {each["loss"]: each for each in json.loads(said)["forecasts"]}
     told = predicted(cluster, Loss.PRIMARY_HOST)
     assert losses["primary-host"]["longest_s"] == told.longest_s
+
+
+def test_a_live_picture_tells_how_nodes_are_and_who_leads(cluster):
+    said = cluster.manage("cluster", "graph", "-i", cluster.inventory, "--live").stdout
+
+    told = {line.split()[0]: line.split()[-2:] for line in said.splitlines() if "zone" in line}
+    assert told[leader(cluster)] == ["ok", "leader"]
+    assert told[synchronous_replica(cluster)] == ["ok", "synchronous"]
+    assert told["queue-2"][-1] == "ok"

@@ -155,6 +155,18 @@ class TestInventories:
 
         assert {frozenset(codes) for codes in found.values()} == {frozenset({"memory-short"})}
 
+    def test_a_user_who_may_not_become_root(self, hosts):
+        one = hosts.names[0]
+        login = {**yaml.safe_load(hosts.inventory().read_text())["ssh"], "user": "debian"}
+        hosts.sh(one, "mv /etc/sudoers.d/debian /root/sudoers")
+        try:
+            found = hosts.findings(ssh=login)
+        finally:
+            hosts.sh(one, "mv /root/sudoers /etc/sudoers.d/debian")
+
+        assert {n: set(codes) for n, codes in found.items() if codes} == {one: {"node-unreachable"}}
+        assert "sudo wants a password" in found[one]["node-unreachable"]
+
     def test_an_address_that_the_host_does_not_have(self, hosts):
         nodes = [
             {

@@ -108,6 +108,14 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EtcdTiming:
+    """How often etcd's leader gives a sign of life, and how long the others wait for one."""
+
+    heartbeat_ms: int = 100  # etcd's own defaults
+    election_ms: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
     """One database node; a single one is a cluster with one member."""
 
@@ -124,6 +132,7 @@ class DatabaseSettings:
     node_parameters: Mapping[str, str] = field(hash=False)  # sized for this host
     cluster_parameters: Mapping[str, str] = field(hash=False)  # the same on all members
     failover: Failover = FAST_FAILOVER
+    etcd_timing: EtcdTiming = EtcdTiming()
 
     @property
     def peers(self) -> tuple[Member, ...]:

@@ -13,6 +13,7 @@ from installer.roles.database.model import (
     Application,
     Certificates,
     DatabaseSettings,
+    EtcdTiming,
     KeyPair,
     Member,
     Passwords,
@@ -51,6 +52,7 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         | (_STRICT_PARAMETERS if is_strict(inputs.config) else {}),
         cluster_parameters=cluster_parameters(server["config"]),
         failover=_failover(cluster["patroni"]),
+        etcd_timing=_etcd_timing(cluster["etcd"]),
     )
 
 
@@ -66,6 +68,12 @@ def _members(
         return found[0], members
     alone = Member(name=inputs.name, address=address)
     return alone, (alone,)
+
+
+def _etcd_timing(etcd: Mapping[str, Any]) -> EtcdTiming:
+    return EtcdTiming(
+        heartbeat_ms=etcd["heartbeat_interval_ms"], election_ms=etcd["election_timeout_ms"]
+    )
 
 
 def _failover(patroni: Mapping[str, Any]) -> Failover:

@@ -43,9 +43,10 @@ MEASURES = (
     Measure("installs", "20 installs at once", "s", 34.9, 6, workflows.installs_at_once),
     Measure("status", "GET status, 16 at a time", "/s", 18.2, 500, load.status_rate, True),
     Measure("events", "POST events, 16 at a time", "/s", 39.6, 1000, load.events_rate, True),
-    Measure("basic", "basic login by token", "x", 0.52, 0.95, load.basic_by_token, True),
+    Measure("basic", "basic login by token, per CPU s", "x", 0.52, 0.95, load.basic_by_token, True),
     Measure("list", "GET 1,000 deployments", "ms", 1677, 60, load.deployments_median),
     Measure("loaded", "REST and worker after load, PSS", "MiB", 1053, 500, size.memory),
+    Measure("growth", "PSS after the same load again", "x", 1.67, 1.05, size.growth),
     Measure("start", "first 200 after start", "s", 6.4, 2, size.rest_start),
     Measure("worker", "worker consumes after start", "s", 1.2, None, size.worker_start),
 )

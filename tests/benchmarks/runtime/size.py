@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from tests.benchmarks.runtime import load, workflows
 from tests.benchmarks.runtime.bench import Bench
 
 _REPEATS = 3
@@ -31,3 +32,15 @@ def memory(bench: Bench) -> float:
     """Return the MiB (PSS) of REST service and worker together, as they are now."""
     weights = bench.runtime.weights()
     return weights["rest"].pss_mib + weights["worker"].pss_mib
+
+
+def growth(bench: Bench) -> float:
+    """Return the memory after a load that came three times by that after the first time."""
+    sizes = [_memory_after_load(bench) for _ in range(_REPEATS)]
+    return sizes[-1] / sizes[0]
+
+
+def _memory_after_load(bench: Bench) -> float:
+    workflows.installs_at_once(bench)
+    load.everything(bench)
+    return memory(bench)

@@ -1,10 +1,12 @@
 """The order of work within a stage, over sessions that only take notes."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from installer.actions.stage_run import StageRunner
 from installer.engine.observation import GuardFact, Observation, guard_key
-from installer.engine.outcome import Applied, Diagnosis, GateResult, Outcome, StepResult
+from installer.engine.outcome import Applied, Diagnosis, GateResult, Match, Outcome, StepResult
 from installer.errors import InstallerError, Problem
 from installer.events import EventKind
 from installer.events import Outcome as Ended
@@ -173,3 +175,21 @@ def test_changes_are_told_with_their_node(run):
     result, _, _ = run()
 
     assert result.changes[:2] == ("a: write x", "a: Enable authentication")
+
+
+def test_the_node_that_failed_is_asked_for_the_cause(run):
+    missed = GateResult(gate="g", passed=False, problem=PROBLEM)
+    line = Match(code="disk-full", source="host", time=datetime.now(UTC), line="disk full: /")
+
+    result, notes, _ = run(b={"gate": missed, "diagnosis": Diagnosis(matches=(line,))})
+
+    assert [node for what, node in notes if what == "diagnose"] == ["b"]
+    assert [problem.code for problem in result.problems] == ["disk-full"]
+
+
+def test_a_node_that_cannot_tell_the_cause_leaves_the_problem_as_it_is(run):
+    missed = GateResult(gate="g", passed=False, problem=PROBLEM)
+
+    result, _, _ = run(b={"gate": missed, "fails": "diagnose"})
+
+    assert result.problems == (PROBLEM,)

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from installer.foresight.survival import (
@@ -61,6 +61,7 @@ def nodes_of(layout):
     return [*layout.databases, *layout.queues, *layout.managers, *layout.balancers]
 
 
+@settings(deadline=None)
 @given(layouts, st.data())
 def test_losing_more_never_helps(layout, data):
     more = data.draw(st.sets(st.sampled_from(nodes_of(layout))))
@@ -70,6 +71,7 @@ def test_losing_more_never_helps(layout, data):
         assert before.outcome.gravity <= after.outcome.gravity, before.part
 
 
+@settings(deadline=None)
 @given(layouts, st.data())
 def test_the_database_does_what_every_placement_of_its_leaders_says(layout, data):
     lost = data.draw(st.sets(st.sampled_from(nodes_of(layout)))) & {*layout.databases}
@@ -99,6 +101,7 @@ def _takes_writes(layout, alive, primary, synchronous):
     return synchronous in alive if synchronous else bool(alive)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.data())
 def test_the_queues_do_what_every_placement_of_their_replicas_says(count, data):
     brokers = named("q", count)

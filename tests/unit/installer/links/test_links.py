@@ -186,6 +186,7 @@ def test_each_external_broker_is_reached_at_its_own_address(tmp_path):
     document = yaml.safe_load((INVENTORIES / "ten-nodes.yaml").read_text())
     rabbitmq = {
         "is_external": True,
+        "port": 5673,
         "ca_path": str(CA),
         "cluster_members": {
             "mq-a": {"networks": {"default": "mq-a.example.com"}},
@@ -202,6 +203,7 @@ def test_each_external_broker_is_reached_at_its_own_address(tmp_path):
         ("mq-b", "10.9.0.2"),
     ]
     assert [link.family for link in external] == [None, 4]
+    assert {link.port for link in external} == {5673}
 
 
 def test_a_name_as_address_makes_etcd_listen_everywhere(tmp_path):

@@ -115,7 +115,7 @@ BROKEN = [
     ("apparmor-confined", system(apparmor_enforced=("/usr/sbin/haproxy",)), "haproxy"),
     ("locale-absent", facts(locale=Locale("", ("C.UTF-8",))), "C.UTF-8"),
     ("locale-absent", facts(locale=Locale("de_DE.UTF-8", ("de_DE.UTF-8",))), "de_DE"),
-    ("disk-space-short", folder("/var/lib/postgresql", device=2, free_bytes=GIB), "2.0 GB"),
+    ("disk-space-short", folder("/var/lib/postgresql", device=2, free_bytes=9), "1.0 GB"),
     ("disk-space-short", folder("/opt/manager", device=2, free_bytes=GIB // 2), "512 MB free"),
     ("inodes-few", folder("/opt", mount_point="/opt", free_inodes=10), "10 more files fit on /opt"),
     ("file-system-read-only", folder("/etc", mount_point="/etc", options=("ro",)), "/etc"),
@@ -316,6 +316,13 @@ class TestDisks:
         assert found.severity is Severity.WARNING
         assert "heartbeat_interval_ms: 200" in found.remedy
         assert "election_timeout_ms: 2000" in found.remedy
+
+    def test_a_busy_processor_does_not_make_a_disk_absurd(self):
+        busy = FlushTimes(writes=40, p50_s=0.00001, p99_s=0.8, longest_s=0.8)
+
+        (found,) = problems(broken(facts(flush={"/var/lib": busy})))
+
+        assert found.severity is Severity.WARNING
 
     def test_an_absurd_disk_is_refused(self):
         (found,) = problems(broken(facts(flush=HOPELESS)))

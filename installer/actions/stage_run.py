@@ -135,7 +135,9 @@ class StageRunner:
             problem = work.problems[0]
             since_s = time.monotonic() - work.started + _AROUND_S
             diagnosis = session.diagnose(work.stage, since_s=since_s, said=problem.what)
-            work.problems[0] = explained(problem, diagnosis, verbose=self._options.verbose)
+            work.problems[0] = explained(
+                session.name, problem, diagnosis, verbose=self._options.verbose
+            )
 
         failed = tuple(node for node, work in works.items() if work.problems)
         for node, outcome in self._engine.on_each(failed, ask).items():

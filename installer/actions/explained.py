@@ -15,7 +15,9 @@ _LINES = 8  # of a unit's journal; the log file has them all
 _ALSO = 3  # further codes worth a name
 
 
-def explained(problem: Problem, diagnosis: Diagnosis, *, verbose: bool = False) -> Problem:
+def explained(
+    node: str, problem: Problem, diagnosis: Diagnosis, *, verbose: bool = False
+) -> Problem:
     """Return the problem with its cause; where none is known, with the journal's last words."""
     _log(problem, diagnosis)
     found = {match.code: match for match in diagnosis.matches}
@@ -34,8 +36,7 @@ def explained(problem: Problem, diagnosis: Diagnosis, *, verbose: bool = False) 
         problem,
         code=code,
         details=(*problem.details, *details),
-        remedy="\n".join(f"on {problem.where}: {step}" for step in told.next[:1])
-        + "".join(f"\n{step}" for step in told.next[1:]),
+        remedy="\n".join((f"on {node}: {told.next[0]}", *told.next[1:])),
     )
 
 

@@ -19,7 +19,7 @@ def match(code, line="evil"):
 def test_the_cause_its_evidence_and_the_next_command_are_told():
     found = Diagnosis(matches=(match("port-taken", "bind: address already in use"),))
 
-    told = explained(PROBLEM, found)
+    told = explained("node-2", PROBLEM, found)
 
     assert told.code == "port-taken"
     assert entry("port-taken").title in told.details[0]
@@ -28,14 +28,16 @@ def test_the_cause_its_evidence_and_the_next_command_are_told():
 
 
 def test_what_explains_the_others_is_told_and_they_are_named():
-    told = explained(PROBLEM, Diagnosis(matches=(match("bad-certificate"), match("disk-full"))))
+    told = explained(
+        "node-2", PROBLEM, Diagnosis(matches=(match("bad-certificate"), match("disk-full")))
+    )
 
     assert told.code == "disk-full"
     assert told.details[-1] == "also      bad-certificate"
 
 
 def test_the_journal_is_shown_where_no_cause_is_known():
-    told = explained(PROBLEM, Diagnosis(journal=JOURNAL))
+    told = explained("node-2", PROBLEM, Diagnosis(journal=JOURNAL))
 
     assert told.code == ""
     assert told.remedy == "look"
@@ -47,5 +49,5 @@ def test_the_journal_is_shown_where_no_cause_is_known():
 def test_the_journal_of_a_known_cause_is_shown_on_demand():
     found = Diagnosis(matches=(match("disk-full"),), journal=JOURNAL)
 
-    assert "  line 19" not in explained(PROBLEM, found).details
-    assert "  line 19" in explained(PROBLEM, found, verbose=True).details
+    assert "  line 19" not in explained("node-2", PROBLEM, found).details
+    assert "  line 19" in explained("node-2", PROBLEM, found, verbose=True).details

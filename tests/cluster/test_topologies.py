@@ -33,6 +33,7 @@ class Topology:
     nodes: list[dict[str, Any]]
     doors: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    hardening: str = "default"
 
 
 def _compact_node(number: int, name: str) -> dict[str, Any]:
@@ -57,6 +58,7 @@ NAMED = Topology(
             "external_ca_cert_path": OWN_CA,
         }
     },
+    hardening="strict",
 )
 IPV6 = Topology(
     release="trixie",
@@ -127,7 +129,12 @@ def _inventory(topology: Topology, folder: Path) -> dict[str, Any]:
         }
         for section, values in topology.settings.items()
     }
-    return {"cluster": {"name": "shape"}, "nodes": topology.nodes, "settings": settings}
+    return {
+        "cluster": {"name": "shape"},
+        "hardening": topology.hardening,
+        "nodes": topology.nodes,
+        "settings": settings,
+    }
 
 
 def _operator(cluster: Cluster, topology: Topology, door: str) -> Operator:

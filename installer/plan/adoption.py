@@ -34,6 +34,15 @@ def adopted_settings(path: str, wanted: bytes, found: str) -> dict[Path, Any]:
     return {_setting(path, key): value for key, value in changes.items()}
 
 
+def lost_keys(path: str, before: bytes, found: str, after: bytes) -> list[str]:
+    """Return the keys of a change by hand that the file would not have with the new settings."""
+    old, wish, new = (
+        dict(_leaves(meaning(path, text))) for text in (before.decode(), found, after.decode())
+    )
+    changed = {key: value for key, value in wish.items() if old.get(key, _MISSING) != value}
+    return [path_text(k) for k, value in changed.items() if new.get(k, _MISSING) != value]
+
+
 def meaning(path: str, text: str) -> Mapping[str, Any]:
     """Return what an adoptable file says, however it is written; raises NotAdoptable."""
     try:
@@ -70,6 +79,14 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     CONFIG_PATH: _config,
     PATRONI: _patroni,
 }
+
+
+def _leaves(value: Any, above: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if not isinstance(value, Mapping):
+        yield above, value
+        return
+    for key, child in value.items():
+        yield from _leaves(child, (*above, str(key)))
 
 
 def _changes(old: Any, new: Any, above: Path = ()) -> Iterator[tuple[Path, Any]]:

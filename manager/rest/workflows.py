@@ -32,7 +32,7 @@ def workflows_of(*where: ColumnElement[bool]) -> Body | list[Body]:
         .where(*conditions(DEPLOYMENTS, query))
         .order_by(DEPLOYMENTS.model.key)
     )
-    keys = [row[-1] for row in session().execute(statement)]
+    keys = [row[0] for row in session().execute(statement)]
     found: dict[str, Body] = {}
     for workflows in workflow_lists(session(), keys).values():
         for workflow in workflows:

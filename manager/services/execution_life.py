@@ -26,6 +26,7 @@ from manager.services.upload_end import end_upload
 from manager.services.workflow_availability import require_available
 from manager.services.workflow_context import workflow_of
 from manager.storage.models import EVENT, Deployment, Execution
+from manager.storage.prepared import Prepared
 
 _LOCK_EXECUTION = (
     select(Execution)
@@ -33,20 +34,24 @@ _LOCK_EXECUTION = (
     .with_for_update(key_share=True)  # events may refer to it meanwhile
     .execution_options(populate_existing=True)
 )
-_VISIBLE = text(
-    """
-    SELECT key, deployment_key FROM executions
-    WHERE id = :id AND tenant_id = :tenant_id
-        AND (:sees_private OR visibility <> 'private' OR creator_id = :user_id)
-    """
+_VISIBLE = Prepared(
+    text(
+        """
+        SELECT key, deployment_key FROM executions
+        WHERE id = :id AND tenant_id = :tenant_id
+            AND (:sees_private OR visibility <> 'private' OR creator_id = :user_id)
+        """
+    )
 )
-_SET_STATUS = text(
-    """
-    UPDATE executions SET status = :status, error = :error,
-        started_at = CASE WHEN :has_started THEN clock_timestamp() ELSE started_at END,
-        ended_at = CASE WHEN :has_ended THEN clock_timestamp() ELSE ended_at END
-    WHERE key = :key
-    """
+_SET_STATUS = Prepared(
+    text(
+        """
+        UPDATE executions SET status = :status, error = :error,
+            started_at = CASE WHEN :has_started THEN clock_timestamp() ELSE started_at END,
+            ended_at = CASE WHEN :has_ended THEN clock_timestamp() ELSE ended_at END
+        WHERE key = :key
+        """
+    )
 )
 
 
@@ -126,7 +131,7 @@ def visible_place(session: Session, caller: Caller, execution_id: str) -> Execut
         "user_id": caller.user_id,
         "sees_private": caller.sees_private,
     }
-    found = session.execute(_VISIBLE, values).one_or_none()
+    found = _VISIBLE.row(session, **values)
     if found is None:
         raise NotFound.of("Execution", execution_id)
     return ExecutionPlace(found.key, found.deployment_key)
@@ -147,15 +152,14 @@ def set_status(
     session: Session, execution: Execution, status: ExecutionStatus, error: str | None
 ) -> None:
     """Write a status with its times, and what it means for the deployment."""
-    session.execute(
-        _SET_STATUS,
-        {
-            "key": execution.key,
-            "status": status.value,
-            "error": error,
-            "has_started": status is ExecutionStatus.STARTED,
-            "has_ended": status in END,
-        },
+    session.flush()
+    _SET_STATUS.count(
+        session,
+        key=execution.key,
+        status=status.value,
+        error=error,
+        has_started=status is ExecutionStatus.STARTED,
+        has_ended=status in END,
     )
     set_committed_value(execution, "status", status.value)
     set_committed_value(execution, "error", error)

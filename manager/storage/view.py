@@ -43,7 +43,7 @@ class View:
         return [*self.fields, *self.loaded]
 
     def query(self, names: Sequence[str]) -> Select[Any]:
-        """Return the query for the columns among `names`; the key comes last in each row."""
+        """Return the query for the columns among `names`; the key comes first in each row."""
         if list(names) != self.names:
             return self._query(names)
         # Making a query of twenty columns takes as long as running it.
@@ -55,7 +55,7 @@ class View:
     def _query(self, names: Sequence[str]) -> Select[Any]:
         columns = [self.fields[name].label(name) for name in names if name in self.fields]
         query = (
-            select(*columns, self.model.key)
+            select(self.model.key, *columns)
             .select_from(self.model)
             .join(Tenant, Tenant.id == self.model.tenant_id)
             .join(_CREATOR, _CREATOR.id == self.model.creator_id)
@@ -78,8 +78,8 @@ class View:
         # Straight from the connection: rows of columns need nothing of the ORM, which would take
         # as long again to load them.
         rows = session.connection().execute(query, values).fetchall()
-        items = [dict(zip(columns, row, strict=False)) for row in rows]  # all but the key
-        keys = [row[-1] for row in rows]
+        keys = [row[0] for row in rows]
+        items = [dict(zip(columns, row[1:], strict=True)) for row in rows]
         for name in names:
             if name in self.loaded and items:
                 self._load(session, name, keys, items)

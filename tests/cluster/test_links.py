@@ -1,6 +1,7 @@
 """The table of links against a cluster that runs: who listens where, and who is connected."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,12 +11,6 @@ from installer.links import EVERY_ADDRESS, Transport, links, listeners
 pytestmark = pytest.mark.cluster
 
 _FIRST_OF_CLIENTS = 32768  # ip_local_port_range: above are the clients' own ends
-
-
-def sockets(cluster, node, options):
-    """Return the two ends of each TCP socket as (address, port); the port of anybody is 0."""
-    lines = cluster.sh(node, f"ss -H -n -t {options}").splitlines()
-    return [[_end(word) for word in line.split() if ":" in word][:2] for line in lines]
 
 
 def _end(word):
@@ -28,16 +23,34 @@ def _bind(address):
     return EVERY_ADDRESS if address in ("0.0.0.0", "*", "::") else address
 
 
+def _ends(lines):
+    """Return the two ends of each socket as (address, port); the port of anybody is 0."""
+    return [[_end(word) for word in line.split() if ":" in word][:2] for line in lines]
+
+
 @pytest.fixture(scope="module")
 def inventory(cluster):
     return load_inventory(cluster.inventory)
 
 
-def test_what_listens_is_what_the_table_says_and_nothing_else(cluster, inventory):
+@pytest.fixture(scope="module")
+def sockets(cluster):
+    """What listens on each node, and what is connected there."""
+
+    def look(node):
+        script = "ss -Hntl; echo; ss -Hnt state established"
+        said = cluster.sh(node, script).split("\n\n")
+        return [_ends(part.splitlines()) for part in said]
+
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        return dict(zip(cluster.nodes, pool.map(look, cluster.nodes), strict=True))
+
+
+def test_what_listens_is_what_the_table_says_and_nothing_else(sockets, inventory):
     for node in inventory.nodes:
         held = {
             (port, _bind(address))
-            for (address, port), _ in sockets(cluster, node.name, "-l")
+            for (address, port), _ in sockets[node.name][0]
             if port != node.ssh.port and not address.startswith("127.") and address != "::1"
         }
         told = {
@@ -50,14 +63,14 @@ def test_what_listens_is_what_the_table_says_and_nothing_else(cluster, inventory
         assert held == told, node.name
 
 
-def test_every_connection_between_nodes_is_one_of_the_table(cluster, inventory):
+def test_every_connection_between_nodes_is_one_of_the_table(sockets, inventory):
     names = {node.address: node.name for node in inventory.nodes}
     told = {(link.source, link.target, link.port) for link in links(inventory)}
 
     found = {
         (node.name, names[address], port)
         for node in inventory.nodes
-        for _, (address, port) in sockets(cluster, node.name, "state established")
+        for _, (address, port) in sockets[node.name][1]
         if names.get(address, node.name) != node.name and port < _FIRST_OF_CLIENTS
     }
 

@@ -107,7 +107,7 @@ class Wishes:
     def _measure(self, stream: Any, wish: dict[str, Any], told: dict[str, Any]) -> None:
         if wish["trial"]:
             told["first_byte_s"] = ping(stream)
-        else:
+        elif not _is_pinned(wish):  # syncthing hangs up on whoever says no hello
             await_refusal(stream)
         told["rtt_s"] = round_trip_s(stream)
         if wish["bulk"]:
@@ -123,6 +123,10 @@ def _stalls(told: dict[str, Any]) -> bool:
         return False
     partial = any(not is_whole for _, _, is_whole in told.get("bulk", {}).values())
     return partial or (told["stage"] == "tls" and told["why"] == "silence")
+
+
+def _is_pinned(wish: dict[str, Any]) -> bool:
+    return wish["tls"] is not None and wish["tls"]["name"] is None
 
 
 def _is_silent(told: dict[str, Any]) -> bool:

@@ -22,7 +22,8 @@ _LINE_LENGTH = 400
 _BEFORE_MATCH = 160
 _COMMAND_S = 20.0
 _LOOK_INTERVAL_S = 4.0
-_LOOKS = 4  # a cause that passes by itself is gone before
+_LOOKS = 3  # a cause that passes by itself is gone before
+_FORGOTTEN_S = 45.0  # a service that starts slowly says it once in each of its attempts
 _BEFORE_GATE_S = 5.0  # the stage started its units before its gate
 _LOGS = {"rabbitmq-server.service": "/var/log/rabbitmq"}  # its journal has only warnings
 HOST, SAID, ANY, KERNEL = "host", "said", "any", "kernel"
@@ -55,31 +56,37 @@ class Watch:
     def __init__(self, units: list[str], wanted: dict[str, Any]) -> None:
         self._units = units
         self._wanted = wanted
-        self._began = time.time()
+        self._began = self._heard = time.time()
         self._looked = time.monotonic()
-        self._times: dict[str, int] = {}  # code → how many looks in a row have seen it
+        self._seen: dict[str, tuple[int, float]] = {}  # code → how many looks, when the last did
         self.is_hopeless = False
 
     def sees_no_hope(self) -> bool:
-        """Tell whether one cause was there at every look for a while; look when it is time."""
-        if not self._wanted["signs"] or time.monotonic() < self._looked + _LOOK_INTERVAL_S:
+        """Tell whether one cause came again and again; look when it is time."""
+        now = time.monotonic()
+        if not self._wanted["signs"] or now < self._looked + _LOOK_INTERVAL_S:
             return False
-        self._looked = time.monotonic()
-        codes = self._look()
-        self._times = {code: self._times.get(code, 0) + 1 for code in codes}
-        self.is_hopeless = max(self._times.values(), default=0) >= _LOOKS
+        self._looked = now
+        self._seen = {
+            code: (count, when)
+            for code, (count, when) in self._seen.items()
+            if when > now - _FORGOTTEN_S
+        }
+        for code in self._look():
+            self._seen[code] = (self._seen.get(code, (0, now))[0] + 1, now)
+        self.is_hopeless = any(count >= _LOOKS for count, _ in self._seen.values())
         return self.is_hopeless
 
     def _look(self) -> set[str]:
         """Return the codes of what was said since the last look, or since the start by the dead."""
         from installer.engine.node.probes import hopeless_lines, unit_facts
 
-        now = time.time()
+        since, self._heard = self._heard, time.time()
         dead = [f["Id"] for f in unit_facts(self._units) if f.get("ActiveState") == "failed"]
         living = [unit for unit in self._units if unit not in dead]
-        lines = [(HOST, now, text) for text in hopeless_lines(self._units, self._wanted["ports"])]
+        lines = [(HOST, since, text) for text in hopeless_lines(self._units, self._wanted["ports"])]
         lines += log_lines(dead, self._began - _BEFORE_GATE_S)
-        lines += log_lines(living, now - _LOOK_INTERVAL_S - 1)
+        lines += [line for line in log_lines(living, since) if line[1] >= since]
         return set(matches(lines, self._wanted["signs"]))
 
 

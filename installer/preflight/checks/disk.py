@@ -106,7 +106,8 @@ def _flush_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
             f"99 of 100 flushed writes on {path} take up to {times.p99_s * 1000:.0f} ms"
             f" ({times.writes} tried)"
         )
-        if times.p99_s > _WORST_FLUSH_S:
+        # a single long one may be the processor's fault, where few were tried
+        if times.p99_s > _WORST_FLUSH_S and times.p50_s > _WORST_FLUSH_S / 10:
             yield Finding(
                 f"{found}: etcd would lose its leader again and again",
                 "use a faster disk: one of its own for /var/lib/etcd is enough",

@@ -68,10 +68,8 @@ def event_items(
     session: Session, query: Select[Any], names: Sequence[str] | None
 ) -> Iterator[dict[str, Any]]:
     """Yield the items of a query made by `event_query`, with the fields `names` or all."""
-    for row in session.execute(query).mappings():
-        foreign = _OF_LOGS if row["type"] == EVENT else _OF_EVENTS
-        yield {
-            name: value
-            for name, value in row.items()
-            if name not in foreign and (names is None or name in names)
-        }
+    for row in session.connection().execute(query).fetchall():
+        item = dict(zip(FIELDS, row, strict=True))
+        for foreign in _OF_LOGS if item["type"] == EVENT else _OF_EVENTS:
+            del item[foreign]
+        yield item if names is None else {n: v for n, v in item.items() if n in names}

@@ -203,7 +203,7 @@ def test_a_parameter_changed_by_hand_becomes_a_setting_beside_the_comments(inven
     ("old", "new", "reason"),
     [
         ("checkpoint: fast", "checkpoint: spread", "no setting describes"),
-        ('ssl: "on"', 'ssl: "off"', "not all of the change is what settings can say"),
+        ('ssl: "on"', 'ssl: "off"', "settings cannot say this of postgresql.parameters.ssl "),
     ],
 )
 def test_what_settings_cannot_say_is_refused_and_the_inventory_stays(inventory, old, new, reason):

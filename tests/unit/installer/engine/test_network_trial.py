@@ -258,7 +258,8 @@ def test_a_pinned_certificate_may_have_any_name(agent, authority):
 class Foreign:
     """A process that is not ours and holds the trial's port."""
 
-    def __init__(self, port, answer):
+    def __init__(self, port, answer, context=None):
+        self._context = context
         self._socket = socket.create_server((HOST, port))
         self._answer = answer
         threading.Thread(target=self._serve, daemon=True).start()
@@ -267,11 +268,15 @@ class Foreign:
         try:
             while True:
                 stream, _ = self._socket.accept()
-                with stream:
-                    stream.recv(4096)
+                with self._secured(stream) as stream:
+                    if self._context is None:
+                        stream.recv(4096)
                     self._answer(stream)
         except OSError:
             return
+
+    def _secured(self, stream):
+        return self._context.wrap_socket(stream, server_side=True) if self._context else stream
 
     def __enter__(self):
         return self
@@ -327,3 +332,20 @@ def test_an_external_database_is_asked_as_its_clients_do(agent, authority, tmp_p
     assert known["stage"] == ""
     assert known["rtt_s"] > 0
     assert unknown["code"] in (18, 19, 20, 21)
+
+
+def test_a_service_that_pins_certificates_may_hang_up_after_the_handshake(
+    agent, authority, tmp_path
+):
+    """Syncthing does so to whoever says no hello."""
+    (tmp_path / "pair.pem").write_bytes(pair_of(authority))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "pair.pem")
+    trial = Trial(agent, None)
+
+    with Foreign(trial.port, lambda stream: None, context):
+        pinned = trial.connect(name=None, trial=False, bulk=False)
+        named = trial.connect(authority.pem, trial=False, bulk=False)
+
+    assert pinned["stage"] == ""
+    assert (named["stage"], named["words"]) == ("tls", "the other side hung up")

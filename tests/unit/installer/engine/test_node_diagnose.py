@@ -134,12 +134,31 @@ class TestWatch:
         return answers
 
     def test_a_cause_that_lasts_ends_the_wait(self, host):
-        assert self.looks(host, 4, "No space left on device") == [False, False, False, True]
+        assert self.looks(host, 3, "No space left on device") == [False, False, True]
 
     def test_a_cause_that_was_seen_once_does_not(self, host):
         host.says("No space left on device", ago_s=0)
 
         assert not any(self.looks(host, 6))
+
+    def test_a_service_that_starts_slowly_need_not_say_it_at_every_look(self, host):
+        watch = diagnose.Watch(["etcd.service"], self.WANTED)
+        answers = []
+        for number in range(10):
+            host.clock += 5
+            if number % 4 == 0:
+                host.says("No space left on device")
+            answers.append(watch.sees_no_hope())
+
+        assert answers.index(True) == 8
+
+    def test_what_was_said_long_ago_is_forgotten(self, host):
+        watch = diagnose.Watch(["etcd.service"], self.WANTED)
+        for _ in range(4):
+            host.clock += 60
+            host.says("No space left on device")
+
+            assert not watch.sees_no_hope()
 
     def test_what_a_dead_service_said_last_does(self, host):
         """Nobody starts it again, so it does not repeat itself."""

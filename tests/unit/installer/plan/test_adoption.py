@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from installer.config.edit import NotEditable, with_value
-from installer.plan.adoption import PATRONI, NotAdoptable, adopted_settings
+from installer.plan.adoption import PATRONI, NotAdoptable, adopted_settings, lost_keys
 
 CONFIG = "/etc/cloudify/config.yaml"
 WANTED = b"""
@@ -62,6 +62,15 @@ def test_a_key_of_config_yaml_becomes_the_same_setting():
 def test_a_secret_of_config_yaml_is_not_written_into_the_inventory():
     with pytest.raises(NotAdoptable, match=r"rabbitmq\.password is a secret"):
         adopted_settings(CONFIG, b"rabbitmq: {password: a}\n", "rabbitmq: {password: b}\n")
+
+
+def test_a_change_is_lost_where_the_new_settings_do_not_say_it():
+    """What the settings change besides, for another file's sake, is no loss of this one."""
+    found = edited('"16MB"', "64MB").replace('"off"', '"on"')
+    after = edited('"16MB"', '"64MB"').replace("8008", "8009").encode()
+
+    assert lost_keys(PATRONI, WANTED, found, after) == ["postgresql.parameters.jit"]
+    assert lost_keys(PATRONI, WANTED, edited('"16MB"', "64MB"), after) == []
 
 
 INVENTORY = """\

@@ -317,6 +317,13 @@ class TestDisks:
         assert "heartbeat_interval_ms: 200" in found.remedy
         assert "election_timeout_ms: 2000" in found.remedy
 
+    def test_a_busy_processor_does_not_make_a_disk_absurd(self):
+        busy = FlushTimes(writes=40, p50_s=0.00001, p99_s=0.8, longest_s=0.8)
+
+        (found,) = problems(broken(facts(flush={"/var/lib": busy})))
+
+        assert found.severity is Severity.WARNING
+
     def test_an_absurd_disk_is_refused(self):
         (found,) = problems(broken(facts(flush=HOPELESS)))
 

@@ -1,4 +1,4 @@
-"""A cluster's secrets: made once, kept in one file beside the inventory, never changed by us."""
+"""A cluster's secrets: made once, kept in one file beside the inventory, changed on request."""
 
 import base64
 import hmac
@@ -6,9 +6,11 @@ import os
 import secrets
 import stat
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from installer.config.model import Document
 from installer.config.rules import password_fault
@@ -23,6 +25,7 @@ Secrets = Mapping[str, Secret]
 _HEAD = """\
 # The secrets of one cluster, made by cfy_manager. Keep this file to yourself and back it up.
 # A value may be changed before the first installation; whatever is missing is made anew.
+# Afterwards `cluster reset-admin-password` and `cluster update-encryption-key` change theirs.
 """
 _REPORTER_KINDS = ("manager", "db", "broker")
 
@@ -38,7 +41,8 @@ class SecretKind:
     make: Callable[[], Secret] | None = generate_password
 
 
-def _encryption_key() -> Secret:
+def new_encryption_key() -> Secret:
+    """Return a random key for sealing what the managers store."""
     return Secret(base64.urlsafe_b64encode(secrets.token_bytes(64)).decode())
 
 
@@ -62,6 +66,12 @@ def _vrrp_password() -> Secret:
     return generate_password(8)  # keepalived.conf(5): only 8 characters of auth_pass are used
 
 
+# the encryption key while it changes: the one that comes; the one that still opens what it sealed;
+# the one that no manager needs any more
+NEXT_KEY, PREVIOUS_KEY, RETIRED_KEY = (
+    f"{word}_encryption_key" for word in ("next", "previous", "retired")
+)
+FURTHER_KEYS = (NEXT_KEY, PREVIOUS_KEY)  # managers accept them beside their own
 _CLUSTER = ("postgresql_server", "cluster")
 
 SECRET_KINDS: Mapping[str, SecretKind] = {
@@ -81,7 +91,8 @@ SECRET_KINDS: Mapping[str, SecretKind] = {
     "hash_salt": SecretKind(("flask_security", "hash_salt")),
     "secret_key": SecretKind(("flask_security", "secret_key")),
     "encoding_alphabet": SecretKind(("flask_security", "encoding_alphabet"), _encoding_alphabet),
-    "encryption_key": SecretKind(("flask_security", "encryption_key"), _encryption_key),
+    "encryption_key": SecretKind(("flask_security", "encryption_key"), new_encryption_key),
+    **dict.fromkeys((*FURTHER_KEYS, RETIRED_KEY), SecretKind(None, make=None)),
     "vrrp_password": SecretKind(("loadbalancer", "vrrp_password"), _vrrp_password),
     **{
         f"{kind}_status_reporter": SecretKind(("status_reporter", "tokens", kind), _reporter_token)
@@ -110,12 +121,28 @@ def provisional_secrets(path: Path) -> Secrets:
 def save_secrets(path: Path, secrets: Secrets) -> None:
     """Add to the file those of the secrets that it lacks."""
     known = load_secrets(path)
-    lines = [
-        f"{name}: '{secret.reveal()}'\n" for name, secret in secrets.items() if name not in known
-    ]
+    lines = [_line(name, secret) for name, secret in secrets.items() if name not in known]
     if lines:
         before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
         _replace(path, before if before.endswith("\n") else before + "\n", *lines)
+
+
+def change_secrets(path: Path, changes: Mapping[str, Secret | None]) -> None:
+    """Give secrets of the file another value, or take them out of it; all at once or not at all.
+
+    Raises ConfigError when the file's lines cannot be told apart.
+    """
+    known = load_secrets(path)
+    wanted = {name: secret for name, secret in {**known, **changes}.items() if secret is not None}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else [_HEAD]
+    kept = [line for line in lines if line.partition(":")[0].strip() not in changes]
+    new = [_line(name, secret) for name, secret in changes.items() if secret is not None]
+    if kept and not kept[-1].endswith("\n"):
+        kept[-1] += "\n"
+    text = "".join((*kept, *new))
+    if _values(text) != {name: secret.reveal() for name, secret in wanted.items()}:
+        raise ConfigError(_unlined(path, changes))
+    _replace(path, text)
 
 
 def load_secrets(path: Path) -> dict[str, Secret]:
@@ -153,6 +180,28 @@ def _findings(document: Document) -> Iterator[Finding]:
         elif fault := password_fault(value):
             remedy = "remove the line to have one generated"
             yield Finding((name,), fault, remedy, "weak-password")
+
+
+def _values(text: str) -> object:
+    """Return what a file of secrets says; None where it is no YAML."""
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError:
+        return None
+
+
+def _line(name: str, secret: Secret) -> str:
+    quoted = secret.reveal().replace("'", "''")
+    return f"{name}: '{quoted}'\n"
+
+
+def _unlined(path: Path, names: Iterable[str]) -> Problem:
+    return Problem(
+        where=", ".join(names),
+        what="the secret does not stand on one line of its own",
+        remedy="write each secret as one line, `name: 'value'`",
+        file=str(path),
+    )
 
 
 def _mode_problems(path: Path) -> Iterator[Problem]:

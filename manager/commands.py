@@ -110,6 +110,18 @@ def _update_encryption_key(settings: Settings, _options: argparse.Namespace) -> 
     return 0
 
 
+def _reset_admin_password(settings: Settings, _options: argparse.Namespace) -> int:
+    from manager.services.users import reset_admin_password
+
+    given = _json_on_stdin()
+    if not isinstance(given, dict) or given.keys() != {"password"}:
+        raise BadParameters('standard input is not a JSON object {"password": "…"}')
+    with _database(settings) as database, database.session() as session:
+        username = reset_admin_password(session, given["password"]).username
+    sys.stdout.write(f"the password of `{username}` is changed\n")
+    return 0
+
+
 def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
     from manager.services.sync_home import prepare_home
 
@@ -149,6 +161,7 @@ _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "check": _check,
     "forget": _forget,
     "update-encryption-key": _update_encryption_key,
+    "reset-admin-password": _reset_admin_password,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
     "worker": _work,
@@ -176,6 +189,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "update-encryption-key",
         help="seal with security.encryption_key what an old key sealed; repeat until it says 0",
+    )
+    commands.add_parser(
+        "reset-admin-password",
+        help="give the administrator another password and unlock the account; JSON on stdin",
     )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")

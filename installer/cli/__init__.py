@@ -47,6 +47,11 @@ COMMANDS = {
         "Examine this node before anything is changed on it.",
     ),
     "remove": ("installer.cli.node", "remove", "Take this node's services away."),
+    "reset-admin-password": (
+        "installer.cli.credentials",
+        "reset_password",
+        "Give the administrator another password.",
+    ),
     "sandbox": (
         "installer.cli.sandbox",
         "sandbox",
@@ -58,6 +63,7 @@ COMMANDS = {
         "The service that reports this node's status to the managers.",
     ),
     "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
+    "version": ("installer.cli.version", "version", "Which versions are installed here."),
 }
 
 

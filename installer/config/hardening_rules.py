@@ -7,7 +7,7 @@ from installer.config.schema import config_schema, leaves
 from installer.config.source import Finding, KeyPath, RuleTable, value_at
 
 STRICT = "strict"
-_SHORTEST_PASSWORD = 16
+SHORTEST_PASSWORD = 16
 # what strict closes: the key, the value that would open it again, and what it would open
 _OPENINGS: tuple[tuple[KeyPath, object, str], ...] = (
     (("nginx", "rate_limit", "enabled"), False, "passwords could be guessed without a limit"),
@@ -61,9 +61,9 @@ def password_length_findings(document: Document) -> Iterator[Finding]:
     if not is_strict(document):
         return
     for path, value, field in leaves(document, config_schema()):
-        least = min(_SHORTEST_PASSWORD, field.get("maxLength", _SHORTEST_PASSWORD))
+        least = min(SHORTEST_PASSWORD, field.get("maxLength", SHORTEST_PASSWORD))
         if value and field.get("x-password") and len(value) < least:
-            what = f"`hardening: strict` wants passwords of {_SHORTEST_PASSWORD} characters"
+            what = f"`hardening: strict` wants passwords of {SHORTEST_PASSWORD} characters"
             remedy = "remove it to have one generated, or choose a longer one"
             yield Finding(path, what, remedy, "hardening-password")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from installer.cluster_secrets import Secrets
+from installer.cluster_secrets import FURTHER_KEYS, Secrets
 from installer.config.merge import merged
 from installer.config.source import value_at
 from installer.expand.names import (
@@ -112,7 +112,10 @@ def manager_sections(cluster: Cluster, node: Node) -> Sections:
             **certificate_paths("external_", "node"),
             "ca_cert_path": CA_PATH,
         },
-        "flask_security": {key: cluster.secret(key) for key in security},
+        "flask_security": {
+            **{key: cluster.secret(key) for key in security},
+            **_further_keys(cluster),
+        },
         "nginx": {"trusted_proxies": [lb.address for lb in cluster.nodes(Role.LOADBALANCER)]},
     }
     return merged(merged(own, _database_client(cluster)), _broker_client(cluster))
@@ -145,6 +148,12 @@ ROLE_SECTIONS: Mapping[Role, Callable[[Cluster, Node], Sections]] = {
     Role.MANAGER: manager_sections,
     Role.LOADBALANCER: load_balancer_sections,
 }
+
+
+def _further_keys(cluster: Cluster) -> Sections:
+    """Return the keys that managers accept beside their own, while the key changes."""
+    held = [cluster.secret(name) for name in FURTHER_KEYS if name in cluster.secrets]
+    return {"old_encryption_keys": held} if held else {}
 
 
 def _reporter(cluster: Cluster, node: Node) -> Sections:

@@ -77,6 +77,18 @@ def set_password(session: Session, username: str, password: object) -> User:
     return user
 
 
+def reset_admin_password(session: Session, password: object) -> User:
+    """Give the administrator that `bootstrap` made another password; raises NotFound without one.
+
+    Tokens and executions go on: they do not depend on the password.
+    """
+    query = select(User.username).where(User.is_bootstrap_admin)
+    username = session.scalars(query).one_or_none()
+    if username is None:
+        raise NotFound("No administrator exists: run `python -m manager bootstrap`")
+    return set_password(session, username, password)
+
+
 def set_role(session: Session, username: str, role: object) -> User:
     """Give a user another system role."""
     user = get_user(session, username, to_change=True)

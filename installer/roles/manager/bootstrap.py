@@ -13,8 +13,9 @@ from installer.state import Step
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
 RECORD = "/var/lib/cfy_manager/manager-bootstrap"
+# shell words of the runtime's commands
 # HOME: libpq looks for a certificate below it, and root's is closed to the runtime
-_MANAGER = (
+RUNTIME = (
     f"env HOME={HOME} setpriv --reuid={USER} --regid={USER} --init-groups {_PYTHON} -m manager"
 )
 _CREATE_DATABASE = (Path(__file__).parent / "create_database.py").read_text()
@@ -63,10 +64,10 @@ def bootstrap_step(manager: ManagerSettings) -> Step:
     digest = _digest(manager)
     return Step(
         name="Enter this manager into the cluster",
-        guard=f'test "$(cat {RECORD} 2>&1)" = {digest}\ncd /\nexec {_MANAGER} check\n',
+        guard=f'test "$(cat {RECORD} 2>&1)" = {digest}\ncd /\nexec {RUNTIME} check\n',
         script=f"""\
 cd /
-printf %s "$BOOTSTRAP" | env -u BOOTSTRAP {_MANAGER} bootstrap
+printf %s "$BOOTSTRAP" | env -u BOOTSTRAP {RUNTIME} bootstrap
 echo {digest} > {RECORD}.new
 mv {RECORD}.new {RECORD}
 """,

@@ -178,6 +178,7 @@ class ManagerSettings:
     owner: DatabaseOwner | None
     broker: BrokerClient
     security: Mapping[str, Secret] = field(hash=False)  # hash_salt, secret_key, encryption_key
+    old_encryption_keys: tuple[Secret, ...] = field(hash=False)
     web: WebServer
     rest: RestService
     worker: WorkerService

@@ -39,7 +39,7 @@ def runtime_config(manager: ManagerSettings) -> bytes:
             "ca_path": f"{TLS}/broker-ca.crt",
             "is_external": manager.broker.is_external,
         },
-        "security": {key: secret.reveal() for key, secret in manager.security.items()},
+        "security": _security(manager),
         "rest": {
             "port": manager.rest.port,
             "workers": manager.rest.workers,
@@ -60,6 +60,13 @@ def runtime_config(manager: ManagerSettings) -> bytes:
         "paths": {"resources": RESOURCES},
     }
     return _HEAD + yaml.safe_dump(document, sort_keys=False).encode()
+
+
+def _security(manager: ManagerSettings) -> dict[str, Any]:
+    keys: dict[str, Any] = {key: secret.reveal() for key, secret in manager.security.items()}
+    if manager.old_encryption_keys:
+        keys["old_encryption_keys"] = [key.reveal() for key in manager.old_encryption_keys]
+    return keys
 
 
 def _database(manager: ManagerSettings) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def manager_settings(inputs: NodeInputs, facts: NodeFacts) -> ManagerSettings:
         owner=_owner(inputs),
         broker=_broker(inputs),
         security={key: Secret(config["flask_security"][key]) for key in security},
+        old_encryption_keys=tuple(map(Secret, config["flask_security"]["old_encryption_keys"])),
         web=_web(inputs, internal, facts),
         rest=_rest(config, facts),
         worker=_worker(config["mgmtworker"]),

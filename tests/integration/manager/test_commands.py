@@ -11,7 +11,8 @@ import yaml
 from sqlalchemy import select
 
 from manager.commands import main
-from manager.storage.models import Broker, DatabaseNode, Manager
+from manager.services.passwords import PasswordChecker
+from manager.storage.models import Broker, DatabaseNode, Manager, User
 from manager.storage.schema import head_revision
 from tests.support.manager_app import ADMIN, manager_settings
 
@@ -156,3 +157,25 @@ def test_the_encryption_key_changes_in_two_words(run, configured):
 
     assert first == (0, "7 values are sealed anew\n")  # 3 tokens, 3 brokers, a tenant
     assert second == (0, "0 values are sealed anew\n")
+
+
+def test_a_locked_administrator_gets_another_password(run, configured, database):
+    with database.session() as session:
+        session.scalars(select(User).where(User.is_bootstrap_admin)).one().failed_logins = 9
+    request = json.dumps({"password": "another-password"})
+
+    told = run(configured, "reset-admin-password", stdin=request)[:2]
+
+    assert told == (0, "the password of `admin` is changed\n")
+    with database.session() as session:
+        admin = session.scalars(select(User).where(User.is_bootstrap_admin)).one()
+        assert PasswordChecker().is_right("another-password", admin.password_hash)
+        assert admin.failed_logins == 0
+
+
+@pytest.mark.parametrize("request_text", ["", "[]", '{"password": "abc"}', '{"user": "x"}'])
+def test_a_request_without_a_good_password_changes_nothing(run, configured, request_text):
+    code, _, told = run(configured, "reset-admin-password", stdin=request_text)
+
+    assert code == 1
+    assert "password" in told

@@ -1,0 +1,137 @@
+"""What a day-two command does with the managers of a cluster: converge them, ask one of them."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from installer.actions.cluster import open_cluster, runs_folder, target_of
+from installer.actions.encryption_key import (
+    KeyChanged,
+    KeyHolders,
+    change_encryption_key,
+    reseal_on,
+)
+from installer.actions.install import journaled
+from installer.actions.options import RunOptions
+from installer.actions.passwords import AdminPassword, demand_good, set_on
+from installer.actions.rollout import NODE, roll_out, survey
+from installer.actions.run_log import logged_to
+from installer.cluster_secrets import change_secrets, load_secrets
+from installer.config.source import value_at
+from installer.engine.engine import Engine
+from installer.engine.session import Session
+from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem, Refused
+from installer.events import Listener
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory, Role
+from installer.lock import hold_lock
+from installer.report import Report
+from installer.secrets import Secret
+
+T = TypeVar("T")
+_CONFIG = f"{NODE}/base"  # the phase that writes config.yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Managers:
+    """The managers of a cluster, for the time of one command that holds the lock."""
+
+    inventory: Inventory
+    notify: Listener
+    log_path: Path
+
+    def converge(self, title: str, *, only: tuple[str, ...] = (_CONFIG, "manager")) -> None:
+        """Bring each to what inventory and secrets say, one restart at a time, gated."""
+        cluster = open_cluster(self.inventory, save=False)
+        own = {node.name for node in self.inventory.with_role(Role.MANAGER)}
+        jobs = [job for job in cluster.jobs() if job.inputs.name in own]
+        with survey(jobs) as seen:
+            roll_out(seen, RunOptions(title=title, only=only), self.notify)
+
+    def ask_one(self, ask: Callable[[Session], T]) -> T:
+        """Return what the first manager that can be reached answers."""
+        targets = [target_of(node) for node in self.inventory.with_role(Role.MANAGER)]
+        with Engine(targets) as engine:
+            unreachable = engine.connect()
+            name = next((t.name for t in targets if t.name not in unreachable), None)
+            if name is None:
+                raise NodeUnreachable(*unreachable.values())
+            (outcome,) = engine.on_each([name], ask).values()
+        if outcome.error is not None:
+            raise PhaseFailed(outcome.error)
+        return outcome.value  # type: ignore[return-value] # it is T when there is no error
+
+
+@contextmanager
+def managers_of(inventory_path: Path, command: str, report: Report) -> Iterator[Managers]:
+    """Yield a cluster's managers under its lock, with log and journal."""
+    inventory = load_cluster(inventory_path)
+    folder = runs_folder(inventory)
+    with (
+        hold_lock(folder / "lock", f"cluster {command}"),
+        logged_to(folder, command) as log_path,
+        journaled(folder / "journal.jsonl", report) as notify,
+    ):
+        _demand_installed(inventory)
+        yield Managers(inventory=inventory, notify=notify, log_path=log_path)
+
+
+def change_cluster_key(inventory_path: Path, report: Report) -> KeyChanged:
+    """Change the encryption key of a cluster's managers; again finishes what was interrupted."""
+    with managers_of(inventory_path, "update-encryption-key", report) as managers:
+        _demand_ours(managers.inventory, ("flask_security", "encryption_key"))
+        holders = KeyHolders(
+            secrets_path=managers.inventory.secrets_path,
+            converge=managers.converge,
+            reseal=functools.partial(managers.ask_one, reseal_on),
+        )
+        return change_encryption_key(holders)
+
+
+def reset_cluster_password(inventory_path: Path, password: Secret, report: Report) -> AdminPassword:
+    """Give a cluster's administrator another password, which the secrets file then holds.
+
+    A password that the managers refuse leaves the file as it was.
+    """
+    with managers_of(inventory_path, "reset-admin-password", report) as managers:
+        inventory = managers.inventory
+        _demand_ours(inventory, ("manager", "security", "admin_password"))
+        demand_good(password, hardening=inventory.hardening)
+        before = load_secrets(inventory.secrets_path).get("admin_password")
+        change_secrets(inventory.secrets_path, {"admin_password": password})
+        try:
+            said = managers.ask_one(functools.partial(set_on, password=password))
+        except BaseException:
+            change_secrets(inventory.secrets_path, {"admin_password": before})
+            raise
+        managers.converge("Telling the managers' config.yaml", only=(_CONFIG,))
+    return AdminPassword(said=said, kept_in=inventory.secrets_path)
+
+
+def _demand_installed(inventory: Inventory) -> None:
+    """Raise Refused where the cluster's secrets are not: new ones would lock everybody out."""
+    if open_cluster(inventory, save=False).is_provisional:
+        raise Refused(
+            Problem(
+                where=str(inventory.secrets_path),
+                what="secrets or certificates of this cluster are missing here",
+                remedy="run it where the cluster was installed from, or `cluster install` first",
+            )
+        )
+
+
+def _demand_ours(inventory: Inventory, key: tuple[str, ...]) -> None:
+    """Raise ConfigError when the inventory itself says a secret: its file is not ours to write."""
+    if not value_at(inventory.settings, key):
+        return
+    raise ConfigError(
+        Problem(
+            where=f"settings.{'.'.join(key)}",
+            what="the inventory says this secret itself, and is never written",
+            remedy=f"move it to {inventory.secrets_path} as `{key[-1]}: '…'`, then run again",
+            file=str(inventory.path),
+        )
+    )

@@ -1,0 +1,196 @@
+"""The verbs of day two on a cluster of two managers that share one database and one broker."""
+
+import base64
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.cluster import ROOT, TOOL, Cluster, tool, wait_until
+from tests.support.sandbox import sandbox_of
+
+pytestmark = pytest.mark.cluster
+
+INVENTORY = {
+    "cluster": {"name": "pair"},
+    "nodes": [
+        {
+            "name": "manager-1",
+            "address": "10.77.0.11",
+            "roles": ["database", "queue", "manager"],
+        },
+        {"name": "manager-2", "address": "10.77.0.12", "roles": ["manager"]},
+    ],
+    "waive": ["single-database", "single-queue", "queue-beside-database"],
+    "settings": {"postgresql_server": {"config": {"shared_buffers": "256MB"}}},
+}
+SECRET = "/api/v3.1/secrets/kept"
+VALUE = "what must be readable all the while"
+_PAUSE_S = 0.3  # nginx limits logins to ten a second
+
+
+@pytest.fixture(scope="module")
+def pair(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two managers, freshly installed. CFY_TEST_PAIR names a sandbox that has them already."""
+    bundle = tool("bundle", "build", "--release", "trixie").splitlines()[-1]
+    source = tmp_path_factory.mktemp("pair") / "inventory.yaml"
+    source.write_text(yaml.safe_dump(INVENTORY))
+    if name := os.environ.get("CFY_TEST_PAIR"):
+        yield _installed(name, source, bundle)
+        return
+    with sandbox_of("pair", source) as made:
+        yield _installed(made.name, source, bundle)
+
+
+def _installed(name: str, source: Path, bundle: str) -> Cluster:
+    found = tool("sandbox", "inventory", name, "-i", source, "--bundle", bundle)
+    cluster = Cluster(name, Path(found.strip()))
+    cluster.install()
+    return cluster
+
+
+def ask(
+    cluster: Cluster, node: str, path: str, *, password: str = "", body: Any = None
+) -> tuple[int, Any]:
+    """Return status and JSON of one request to a manager as the administrator."""
+    word = password or cluster.secrets["admin_password"]
+    login = base64.b64encode(f"admin:{word}".encode()).decode()
+    headers = {
+        "Authorization": f"Basic {login}",
+        "Tenant": "default_tenant",
+        "Content-Type": "application/json",
+    }
+    context = ssl.create_default_context(cafile=str(cluster.ca))
+    with cluster.network():
+        address = cluster.address(node)
+        connection = http.client.HTTPSConnection(address, 443, context=context, timeout=30)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request("GET" if body is None else "PUT", path, text, headers)
+            reply = connection.getresponse()
+            content = reply.read()
+            is_json = reply.headers.get_content_type() == "application/json"
+            return reply.status, json.loads(content) if is_json else None
+        finally:
+            connection.close()
+
+
+@dataclass
+class Reader:
+    """What both managers answered to whoever reads a secret, round after round."""
+
+    rounds: list[dict[str, str]] = field(default_factory=list)
+
+    def wrong(self) -> list[str]:
+        """Return answers that are neither the secret nor a manager that is just restarting."""
+        restarting = {"502", "503", "ConnectionRefusedError", "RemoteDisconnected"}
+        answers = [answer for found in self.rounds for answer in found.values()]
+        return [answer for answer in answers if answer not in {VALUE, *restarting}]
+
+    def unreadable(self) -> int:
+        """Return how many rounds found no manager that could read it."""
+        return sum(VALUE not in found.values() for found in self.rounds)
+
+
+@contextmanager
+def reading(cluster: Cluster) -> Iterator[Reader]:
+    """Read the secret from both managers until the block ends."""
+    reader, ended = Reader(), threading.Event()
+
+    def read(node: str) -> str:
+        try:
+            status, found = ask(cluster, node, SECRET)
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
+        return str(found["value"]) if status == 200 else str(status)
+
+    def work() -> None:
+        while not ended.is_set():
+            reader.rounds.append({node: read(node) for node in cluster.having("manager")})
+            time.sleep(_PAUSE_S)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield reader
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_new_password_opens_every_manager_and_the_old_one_none(pair: Cluster):
+    old = pair.secrets["admin_password"]
+
+    weak = pair.manage(
+        *("cluster", "reset-admin-password", "-i", pair.inventory, "--password-stdin"),
+        input="short\n",
+        check=False,
+    )
+    assert (weak.returncode, pair.secrets["admin_password"]) == (3, old)
+    told = pair.manage("cluster", "reset-admin-password", "-i", pair.inventory, "--generate")
+
+    new = pair.secrets["admin_password"]
+    assert new != old
+    assert new not in told.stdout + told.stderr
+    for node in pair.having("manager"):
+        assert ask(pair, node, "/api/v3.1/status")[0] == 200
+        assert ask(pair, node, "/api/v3.1/status", password=old)[0] == 401
+        assert new in pair.sh(node, "cat /etc/cloudify/config.yaml")
+
+
+def test_secrets_stay_readable_while_their_key_changes_and_is_killed_halfway(pair: Cluster):
+    assert ask(pair, "manager-1", SECRET, body={"value": VALUE, "update_if_exists": True})[0] < 300
+    old = pair.secrets["encryption_key"]
+    words = ("cluster", "update-encryption-key", "-i", str(pair.inventory))
+
+    with reading(pair) as reader:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            (*TOOL, "sandbox", "exec", pair.name, "--", *TOOL, *words),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(
+            lambda: "previous_encryption_key" in pair.secrets,
+            "every manager accepts the new key, and the two are swapped",
+            timeout_s=240,
+        )
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        halfway = pair.secrets["encryption_key"]
+        told = pair.manage(*words).stdout
+
+    took_s = time.monotonic() - began
+    sys.stderr.write(f"\nkey changed in {took_s:.0f} s, {len(reader.rounds)} rounds of reading\n")
+    assert "The change that was begun is finished" in told
+    assert pair.secrets["encryption_key"] == halfway != old
+    assert [name for name in pair.secrets if name.endswith("_encryption_key")] == []
+    assert reader.wrong() == []
+    assert reader.unreadable() == 0
+    assert len(reader.rounds) > 10
+    for node in pair.having("manager"):
+        assert ask(pair, node, SECRET)[1]["value"] == VALUE
+        assert old not in pair.sh(node, "cat /opt/manager/manager.yaml /etc/cloudify/config.yaml")
+
+
+def test_versions_are_told_of_every_node(pair: Cluster):
+    told = pair.manage("cluster", "version", "-i", pair.inventory, "--json").stdout
+
+    found = {(v["node"], v["program"]) for v in json.loads(told)["nodes"]}
+    assert {("manager-1", "patroni"), ("manager-2", "runtime"), ("manager-2", "nginx")} <= found
+    assert ("manager-2", "patroni") not in found

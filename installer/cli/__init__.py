@@ -52,16 +52,19 @@ COMMANDS = {
         "reset_password",
         "Give the administrator another password.",
     ),
+    "restart": ("installer.cli.services", "restart", "Stop and start this node's services."),
     "sandbox": (
         "installer.cli.sandbox",
         "sandbox",
         "Real Debian hosts on this machine, to try and test.",
     ),
+    "start": ("installer.cli.services", "start", "Start this node's services, in their order."),
     "status-reporter": (
         "installer.cli.status_reporter",
         "status_reporter",
         "The service that reports this node's status to the managers.",
     ),
+    "stop": ("installer.cli.services", "stop", "Stop this node's services, in their order."),
     "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
     "version": ("installer.cli.version", "version", "Which versions are installed here."),
 }

@@ -40,6 +40,7 @@ COMMANDS = {
         "install",
         "Install the services of this node's config.yaml.",
     ),
+    "logs": ("installer.cli.logs", "logs", "Journals and log files in one archive."),
     "node": ("installer.cli.node", "node", "Facts of this node."),
     "preflight": (
         "installer.cli.node",

@@ -13,6 +13,7 @@ from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
 from installer.cli.credentials import reset_password_of_cluster, update_key_of_cluster
+from installer.cli.logs import logs_of_cluster
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
@@ -115,6 +116,7 @@ def preflight(
 
 cluster.add_command(plan)
 cluster.add_command(drift)
+cluster.add_command(logs_of_cluster)
 cluster.add_command(reset_password_of_cluster)
 cluster.add_command(update_key_of_cluster)
 cluster.add_command(version_of_cluster)

@@ -84,6 +84,14 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """What a node wrote: texts by name, and the names of those whose beginning is cut off."""
+
+    texts: tuple[tuple[str, bytes], ...]
+    cut: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """What a node knows of a failure: the newest line of each known cause, its journals' ends."""
 

@@ -27,6 +27,7 @@ from installer.engine.outcome import (
     ClockReading,
     Diagnosis,
     GateResult,
+    Logs,
     Result,
     StepResult,
 )
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
 _FACTS_S = 60
+_LOGS_S = 400
 _TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
@@ -160,6 +162,12 @@ class Session:
         """Look for known causes of a failure of this stage, `since_s` ago or less. One command."""
         request = diagnose_request(stage, since_s=since_s, said=said)
         return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
+
+    def logs(self, *, since: int, folders: Sequence[str], limit: int, total: int) -> Logs:
+        """Return the journal and the log files since a moment; sizes in bytes. One command."""
+        request = {"since": since, "folders": list(folders), "limit": limit, "total": total}
+        told = self._call("logs", request, _LOGS_S)
+        return Logs(texts=tuple(told["texts"]), cut=tuple(told["cut"]))
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.

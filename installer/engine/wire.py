@@ -41,6 +41,7 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
     "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
+    "logs": ("base", "logs"),
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),

@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -188,9 +189,40 @@ def test_secrets_stay_readable_while_their_key_changes_and_is_killed_halfway(pai
         assert old not in pair.sh(node, "cat /opt/manager/manager.yaml /etc/cloudify/config.yaml")
 
 
+def test_logs_of_all_nodes_come_without_any_secret(pair: Cluster, tmp_path: Path):
+    needles = {**pair.secrets, **{str(p): _body(p) for p in pair.certificates.rglob("*.key")}}
+    for name in ("rabbitmq_password", "secret_key"):
+        pair.sh("manager-2", f"logger 'said by mistake: {pair.secrets[name]}'")
+    archive = tmp_path / "logs.tar.gz"
+
+    told = pair.manage(
+        *("cluster", "logs", "fetch", "-i", pair.inventory, "--since", "1h", "-o", archive)
+    ).stdout
+
+    assert "secrets masked" in told
+    assert archive.stat().st_mode & 0o777 == 0o600
+    texts = _texts(archive)
+    for node in pair.nodes:
+        assert f"logs/{node}/journal.txt" in texts
+    assert texts["logs/manager-2/journal.txt"].count("said by mistake: ********") == 2
+    whole = "\n".join(texts.values())
+    assert [name for name, value in needles.items() if value in whole] == []
+
+
 def test_versions_are_told_of_every_node(pair: Cluster):
     told = pair.manage("cluster", "version", "-i", pair.inventory, "--json").stdout
 
     found = {(v["node"], v["program"]) for v in json.loads(told)["nodes"]}
     assert {("manager-1", "patroni"), ("manager-2", "runtime"), ("manager-2", "nginx")} <= found
     assert ("manager-2", "patroni") not in found
+
+
+def _body(key: Path) -> str:
+    """Return the line of a key's file that no other key shares: the first one is much the same."""
+    return key.read_text().splitlines()[2]
+
+
+def _texts(archive: Path) -> dict[str, str]:
+    with tarfile.open(archive) as opened:
+        files = [(member.name, opened.extractfile(member)) for member in opened]
+        return {name: file.read().decode("utf-8", "replace") for name, file in files if file}

@@ -18,6 +18,7 @@ from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
+from installer.cli.sanity import sanity_check
 from installer.cli.version import version_of_cluster
 from installer.report import print_text, print_timing, report_for
 
@@ -118,6 +119,7 @@ cluster.add_command(plan)
 cluster.add_command(drift)
 cluster.add_command(logs_of_cluster)
 cluster.add_command(reset_password_of_cluster)
+cluster.add_command(sanity_check)
 cluster.add_command(update_key_of_cluster)
 cluster.add_command(version_of_cluster)
 

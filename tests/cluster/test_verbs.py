@@ -226,3 +226,23 @@ def _texts(archive: Path) -> dict[str, str]:
     with tarfile.open(archive) as opened:
         files = [(member.name, opened.extractfile(member)) for member in opened]
         return {name: file.read().decode("utf-8", "replace") for name, file in files if file}
+
+
+def test_a_blueprint_goes_its_way_through_each_manager_and_leaves_nothing(pair: Cluster):
+    for node in pair.having("manager"):
+        told = pair.manage("cluster", "sanity-check", "-i", pair.inventory, "--manager", node)
+        assert f"{pair.address(node)} is sane" in told.stdout
+
+    for kind in ("blueprints", "deployments"):
+        assert ask(pair, "manager-1", f"/api/v3.1/{kind}")[1]["items"] == []
+
+
+def test_a_manager_that_does_not_work_is_not_sane(pair: Cluster):
+    pair.sh("manager-2", "systemctl stop cloudify-restservice")
+    words = ("cluster", "sanity-check", "-i", pair.inventory, "--manager", "manager-2")
+
+    done = pair.manage(*words, check=False)
+
+    pair.sh("manager-2", "systemctl start cloudify-restservice")
+    assert done.returncode == 7
+    assert "Failed step: upload the blueprint" in done.stderr

@@ -59,10 +59,11 @@ def _cause(problem: Problem, diagnosis: Diagnosis) -> str | None:
 
 
 def _best(code: str, diagnosis: Diagnosis) -> Match:
-    """Return what shows a cause best: a unit that does not run, the host, whoever spoke last."""
+    """Return what shows a cause best: the host, a unit that does not run, whoever spoke last."""
 
-    def worth(match: Match) -> tuple[bool, bool, datetime]:
-        return match.source in diagnosis.failing, match.source != SAID, match.time
+    def worth(match: Match) -> tuple[bool, bool, bool, datetime]:
+        source = match.source
+        return source == HOST, source in diagnosis.failing, source != SAID, match.time
 
     return max((match for match in diagnosis.matches if match.code == code), key=worth)
 

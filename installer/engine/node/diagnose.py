@@ -63,8 +63,11 @@ class Watch:
         self._seen: dict[str, tuple[int, float]] = {}  # code → how many looks, when the last did
         self.is_hopeless = False
 
-    def sees_no_hope(self) -> bool:
-        """Tell whether one cause came again and again; look when it is time."""
+    def sees_no_hope(self, said: str = "") -> bool:
+        """Tell whether one cause came again and again; look when it is time.
+
+        `said` is the check's last answer.
+        """
         now = time.monotonic()
         if not self._wanted["signs"] or now < self._looked + _LOOK_INTERVAL_S:
             return False
@@ -74,12 +77,12 @@ class Watch:
             for code, (count, when) in self._seen.items()
             if when > now - _FORGOTTEN_S
         }
-        for code in self._look():
+        for code in self._look(said):
             self._seen[code] = (self._seen.get(code, (0, now))[0] + 1, now)
         self.is_hopeless = any(count >= _LOOKS for count, _ in self._seen.values())
         return self.is_hopeless
 
-    def _look(self) -> set[str]:
+    def _look(self, said: str) -> set[str]:
         """Return the codes of what was said since the last look, or since the start by the dead."""
         from installer.engine.node.probes import hopeless_lines, unit_facts
 
@@ -87,6 +90,7 @@ class Watch:
         dead = [f["Id"] for f in unit_facts(self._units) if f.get("ActiveState") == "failed"]
         living = [unit for unit in self._units if unit not in dead]
         lines = [(HOST, since, text) for text in hopeless_lines(self._units, self._wanted["ports"])]
+        lines += [(SAID, since, text) for text in said.splitlines()]
         lines += log_lines(dead, self._began - _BEFORE_GATE_S)
         lines += [line for line in log_lines(living, since) if line[1] >= since]
         return {code for code, _ in matches(lines, self._wanted["signs"])}

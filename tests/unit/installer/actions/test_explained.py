@@ -73,11 +73,20 @@ def test_a_cause_elsewhere_is_told_before_what_only_follows_from_it():
     assert told.code == "etcd-space-exceeded"
 
 
+def test_the_evidence_is_what_the_host_shows():
+    """It names who holds a port; the service only says that it is held."""
+    found = (match("port-taken", "in use"), match("port-taken", "held by nginx", "host"))
+
+    told = explained("node-2", PROBLEM, Diagnosis(matches=found, failing=("etcd.service",)))
+
+    assert told.details[1].endswith(": held by nginx")
+
+
 def test_the_evidence_is_of_the_unit_that_does_not_run():
     found = (
         match("disk-full", "old", "said"),
         match("disk-full", "why"),
-        match("disk-full", "df", "host"),
+        match("disk-full", "other", "nginx.service"),
     )
 
     told = explained("node-2", PROBLEM, Diagnosis(matches=found, failing=("etcd.service",)))

@@ -168,6 +168,16 @@ class TestWatch:
 
         assert answers.index(True) == 8
 
+    def test_a_check_that_answers_the_same_cause_again_and_again_does(self, host):
+        """A broker writes once that it has an alarm; the gate's check sees it each time."""
+        watch = diagnose.Watch(["etcd.service"], self.WANTED)
+        answers = []
+        for _ in range(3):
+            host.clock += 5
+            answers.append(watch.sees_no_hope("db-1: No space left on device"))
+
+        assert answers == [False, False, True]
+
     def test_what_was_said_long_ago_is_forgotten(self, host):
         watch = diagnose.Watch(["etcd.service"], self.WANTED)
         for _ in range(4):

@@ -129,7 +129,7 @@ SERVICES = (
         "rabbitmq-data-not-owned",
         stopped(BROKER, f"chown -R root:root {MNESIA}"),
         f"chown -R rabbitmq:rabbitmq {MNESIA}; {START_BROKER}",
-        "eacces",
+        MNESIA,
     ),
     port("node-2", "queue", BROKER, 5671),
     Break(
@@ -193,16 +193,19 @@ DATABASES = (
         "systemctl restart --no-block patroni",
         "psycopg2",
     ),
-    *(
+    Break(
+        "node-1",
+        "queue",
+        "rabbitmq-disk-alarm",
+        "rabbitmqctl -q set_disk_free_limit 900GB",
+        "rabbitmqctl -q set_disk_free_limit 2GB",
+        "disk",
+    ),
+    *(  # it blocks the publishers of every broker, and each one's gate says so
         Break(
-            node,
-            "queue",
-            "rabbitmq-disk-alarm",
-            "rabbitmqctl -q set_disk_free_limit 900GB",
-            "rabbitmqctl -q set_disk_free_limit 2GB",
-            "disk",
+            node, "queue", "rabbitmq-disk-alarm", "true", "true", "rabbit@node-1 has a disk alarm"
         )
-        for node in ("node-1", "node-2", "node-3")
+        for node in ("node-2", "node-3")
     ),
 )
 

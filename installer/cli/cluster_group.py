@@ -16,6 +16,11 @@ QUICK = {
         "whatif",
         "What survives when nodes or zones are lost.",
     ),
+    "status": (
+        "installer.cli.status",
+        "status",
+        "How every node and service is now, and what is wrong.",
+    ),
     "graph": ("installer.cli.graph", "graph", "Draw the cluster as SVG, Mermaid or text."),
 }
 

@@ -1,8 +1,9 @@
 """Carry the bundle to the nodes that lack something of it."""
 
-from installer.actions.cluster import Cluster, target_of
+from installer.actions.cluster import Cluster
 from installer.actions.rollout import TOOLKIT, TRANSFER, Survey
 from installer.engine.difference import Difference
+from installer.engine.target import target_of
 from installer.engine.transfer import Shipment, send_to_each
 from installer.events import Outcome
 from installer.expand.names import BUNDLE_FOLDER

@@ -21,6 +21,11 @@ QUICK = {
         "may_stop",
         "May these hosts stop now, and which may be next?",
     ),
+    "status": (
+        "installer.cli.status",
+        "status",
+        "How every node and service is now, and what is wrong.",
+    ),
     "graph": ("installer.cli.graph", "graph", "Draw the cluster as SVG, Mermaid or text."),
 }
 

@@ -1,7 +1,7 @@
 """Restart a cluster's services one node at a time: the rules allow it first, gates hold after."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from installer.status.inquiry import look_around
 
 ROLES = ("database", "queue", "manager", "loadbalancer", "reporter")
 _JOURNAL = "restart.jsonl"
+_FIRST_PATIENCE_S = 15.0  # what a killed run has just begun to restart comes back
 Done = frozenset[tuple[str, str]]  # phase and node
 
 
@@ -127,24 +128,40 @@ class _Restart:
                 finished.add((str(event.phase), str(event.node)))
             notify(event)
 
+        self._demand_beginning(done)
         phases = tuple(self._phases(done, listen, name.run))
         with _telling_what_is_left(phases, finished):
             return run_told(phases, listen, name, abort=self._engine.close)
+
+    def _demand_beginning(self, done: Done) -> None:
+        """Raise Refused, before any restart, while the first node's turn cannot come."""
+        waiting = ((r, n) for r, nodes in self._nodes.items() for n in nodes)
+        first = next(((r, n) for r, n in waiting if (_phase(r), n) not in done), None)
+        if first is None:
+            return
+        role, node = first
+        try:
+            self._restart(role, _untold).await_permission(node, patience_s=_FIRST_PATIENCE_S)
+        except PhaseFailed as error:
+            raise Refused(*error.problems) from error
+
+    def _restart(self, role: str, tell: Callable[..., None]) -> NodeRestart:
+        return NodeRestart(
+            cluster=self._cluster,
+            engine=self._engine,
+            stages=self._stages,
+            role=role,
+            interrupt=self._interrupt,
+            tell=tell,
+        )
 
     def _phases(self, done: Done, notify: Listener, run: str) -> Iterator[Phase]:
         previous: tuple[str, ...] = ()
         for role, nodes in self._nodes.items():
             if not nodes:
                 continue
-            phase = f"restart/{role}"
-            restart = NodeRestart(
-                cluster=self._cluster,
-                engine=self._engine,
-                stages=self._stages,
-                role=role,
-                interrupt=self._interrupt,
-                tell=functools.partial(_tell, notify, run, phase),
-            )
+            phase = _phase(role)
+            restart = self._restart(role, functools.partial(_tell, notify, run, phase))
             ended = {node for name, node in done if name == phase}
             work = functools.partial(_restart_all, restart, nodes, ended)
             yield Phase(
@@ -173,6 +190,14 @@ def _restart_all(
             )
     outcome = Outcome.CHANGED if changes else Outcome.UNCHANGED
     return PhaseResult(phase=phase, outcome=outcome, changes=tuple(changes))
+
+
+def _phase(role: str) -> str:
+    return f"restart/{role}"
+
+
+def _untold(**_: object) -> None:
+    """Take words of a wait before the run."""
 
 
 def _tell(notify: Listener, run: str, phase: str, **what: object) -> None:

@@ -53,7 +53,7 @@ class Restarted:
 
 @pytest.fixture(scope="module")
 def restarted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
-    """Every service restarted under three clients; the first run is killed in its middle."""
+    """Databases, brokers, managers restarted under three clients; the first run is killed."""
     folder, (host, *_) = tmp_path_factory.mktemp("restart"), cluster.having("manager")
     url = f"https://{cluster.document['load_balancer']['address']}/api/v3.1/version"
     client = (sys.executable, "-c", program("send_requests"), url, str(cluster.ca))
@@ -83,8 +83,8 @@ def restarted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def command(cluster: Cluster) -> tuple[str, ...]:
-    # one load balancer alone: its pause is accepted
-    return ("cluster", "restart", "-i", str(cluster.inventory), "--interrupt", "--json")
+    only = (word for role in ("database", "queue", "manager") for word in ("--only", role))
+    return ("cluster", "restart", "-i", str(cluster.inventory), *only, "--json")
 
 
 def killed_restart(cluster: Cluster) -> list[Event]:
@@ -167,6 +167,17 @@ def test_the_next_run_leaves_alone_what_the_killed_one_restarted(restarted, clus
     assert databases == dict.fromkeys(cluster.having("database"), "unchanged")
     assert [node for node, outcome in brokers.items() if outcome == "unchanged"] == [first]
     assert set(brokers) == set(cluster.having("queue"))
+
+
+def test_a_single_load_balancer_is_not_restarted_unasked(cluster):
+    words = ("cluster", "restart", "-i", str(cluster.inventory), "--only", "loadbalancer")
+    if len(cluster.having("loadbalancer")) > 1:
+        pytest.skip("another load balancer takes over")
+
+    said = cluster.manage(*words, check=False)
+
+    assert said.returncode == Refused.exit_code
+    assert "--interrupt" in said.stderr
 
 
 def test_a_broker_must_not_stop_while_another_is_down(restarted, cluster):

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, runs_folder
@@ -17,7 +18,8 @@ from installer.engine.engine import Engine
 from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.events import Event, EventKind, Listener, Outcome
 from installer.expand.check import load_cluster
-from installer.foresight.stopping import PARTS, Order, restart_order
+from installer.foresight.restart_order import Order, restart_order
+from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part
 from installer.journal import finished_nodes
 from installer.lock import hold_lock
@@ -58,13 +60,21 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
     with hold_lock(folder / "lock", "cluster restart"), logged_to(folder, "restart"):
         cluster = open_running(inventory)
         order = restart_order(layout_now(inventory), look_around(inventory))
-        done = Done() if request.again else finished_nodes(folder / _JOURNAL)
+        done = Done() if request.again else finished_nodes(folder / _JOURNAL, since=_yesterday())
+        if done:
+            told = f"{len(done)} restarts of the run before are done; --again begins anew."
+            report.tell(told)
         with opened(cluster.jobs()) as (engine, stages):
             run = _Restart(cluster, request, engine, stages, order)
             if not request.interrupt:
                 run.demand_no_pause()
             with journaled(folder / _JOURNAL, report) as notify:
                 return run.go(done, notify)
+
+
+def _yesterday() -> datetime:
+    """Return how old a run may be that is gone on with: what it knows must still be true."""
+    return datetime.now(UTC) - timedelta(days=1)
 
 
 def _demand_roles(request: RestartRequest) -> None:

@@ -1,5 +1,9 @@
+from datetime import UTC, datetime, timedelta
+
 from installer.events import Event, EventKind, Outcome
 from installer.journal import Journal, finished_nodes
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def start(run="r1"):
@@ -74,7 +78,7 @@ def test_a_killed_run_leaves_the_nodes_that_it_finished(tmp_path):
     events = (start(), node_end("n-1"), node_end("n-2", Outcome.UNCHANGED))
     journal(tmp_path, *events, node_end("n-3", Outcome.FAILED))
 
-    found = finished_nodes(tmp_path / "journal.jsonl")
+    found = finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO)
 
     assert found == {("a", "n-1"), ("a", "n-2")}
 
@@ -82,14 +86,21 @@ def test_a_killed_run_leaves_the_nodes_that_it_finished(tmp_path):
 def test_a_failed_run_is_gone_on_with_as_a_killed_one(tmp_path):
     journal(tmp_path, start(), node_end("n-1"), run_end(Outcome.FAILED))
 
-    assert finished_nodes(tmp_path / "journal.jsonl") == {("a", "n-1")}
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == {("a", "n-1")}
 
 
 def test_after_a_run_that_did_all_the_next_begins_anew(tmp_path):
     journal(tmp_path, start(), node_end("n-1"), run_end(Outcome.CHANGED))
 
-    assert finished_nodes(tmp_path / "journal.jsonl") == frozenset()
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == frozenset()
 
 
 def test_without_a_journal_nothing_is_finished(tmp_path):
-    assert finished_nodes(tmp_path / "journal.jsonl") == frozenset()
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == frozenset()
+
+
+def test_a_run_of_long_ago_is_forgotten(tmp_path):
+    journal(tmp_path, start(), node_end("n-1"))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    assert finished_nodes(tmp_path / "journal.jsonl", since=tomorrow) == frozenset()

@@ -26,6 +26,10 @@ from installer.state import REFUSED, ManagedFile, NodeState, Stage, Step
 
 NODE = "node"  # the pseudo role of what every node has before all else
 TOOLKIT = "toolkit"  # the pseudo role of our environments: packages need not wait for them
+TRANSFER = f"{NODE}/transfer"  # the phase that carries the bundle
+_TRANSFER = Phase(
+    name=TRANSFER, nodes=(), work=lambda: PhaseResult(phase=TRANSFER, outcome=Outcome.SKIPPED)
+)
 T = TypeVar("T")
 StagesByRole = Mapping[str, Mapping[str, tuple[Stage, ...]]]  # node → role → stages
 
@@ -65,6 +69,28 @@ class Survey:
         """Return what is seen now beside what other inputs make."""
         stages = self.beside(jobs).stages
         observations = _observe(self.engine, jobs, stages, with_content=self.with_content)
+        return replace(self, stages=stages, observations=observations)
+
+    def limited_to(self, options: RunOptions) -> "Survey":
+        """Return the part that a run with these options is about."""
+
+        def nothing(name: str, stages: Mapping[str, Stage]) -> PhaseResult:
+            raise RuntimeError(f"{name} is only named, and not run")
+
+        phases = build_phases(self.roles(), nothing, base=NODE, first=(_TRANSFER,))
+        names = {p.name for p in select_phases(phases, only=options.only, skip=options.skip)}
+        stages = {
+            node: {
+                role: kept
+                for role, all_of_it in roles.items()
+                if (kept := tuple(stage for stage in all_of_it if stage.name in names))
+            }
+            for node, roles in self.stages.items()
+        }
+        observations = {
+            node: replace(seen, stages=_flat(stages[node]))
+            for node, seen in self.observations.items()
+        }
         return replace(self, stages=stages, observations=observations)
 
     def drifts(self) -> dict[str, tuple[Drifted, ...]]:

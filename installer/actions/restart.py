@@ -65,7 +65,7 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
             told = f"{len(done)} restarts of the run before are done; --again begins anew."
             report.tell(told)
         with opened(cluster.jobs()) as (engine, stages):
-            run = _Restart(cluster, request, engine, stages, order)
+            run = RollingRestart(cluster, request, engine, stages, order)
             if not request.interrupt:
                 run.demand_no_pause()
             with journaled(folder / _JOURNAL, report) as notify:
@@ -86,7 +86,7 @@ def _demand_roles(request: RestartRequest) -> None:
         )
 
 
-class _Restart:
+class RollingRestart:
     """One run: what restarts where, in which order."""
 
     def __init__(
@@ -104,7 +104,7 @@ class _Restart:
         self._impossible = order.impossible
         ranks = {node: rank for rank, node in enumerate(order.nodes)}
         ranked = sorted(stages, key=lambda node: ranks.get(node, -1))
-        self._nodes = {
+        self.nodes = {
             role: [n for n in ranked if role in stages[n] and request.wants(role, n)]
             for role in ROLES
         }
@@ -126,7 +126,7 @@ class _Restart:
             raise Refused(*problems)
 
     def _restarts(self, node: str, part: Part) -> bool:
-        return any(PARTS.get(role) is part and node in nodes for role, nodes in self._nodes.items())
+        return any(PARTS.get(role) is part and node in nodes for role, nodes in self.nodes.items())
 
     def go(self, done: Done, notify: Listener) -> tuple[PhaseResult, ...]:
         """Restart what is not done; an error that ends the run tells what is left."""
@@ -145,7 +145,7 @@ class _Restart:
 
     def _demand_beginning(self, done: Done) -> None:
         """Raise Refused, before any restart, while the first node's turn cannot come."""
-        waiting = ((r, n) for r, nodes in self._nodes.items() for n in nodes)
+        waiting = ((r, n) for r, nodes in self.nodes.items() for n in nodes)
         first = next(((r, n) for r, n in waiting if (_phase(r), n) not in done), None)
         if first is None:
             return
@@ -167,7 +167,7 @@ class _Restart:
 
     def _phases(self, done: Done, notify: Listener, run: str) -> Iterator[Phase]:
         previous: tuple[str, ...] = ()
-        for role, nodes in self._nodes.items():
+        for role, nodes in self.nodes.items():
             if not nodes:
                 continue
             phase = _phase(role)

@@ -169,17 +169,6 @@ def test_the_next_run_leaves_alone_what_the_killed_one_restarted(restarted, clus
     assert set(brokers) == set(cluster.having("queue"))
 
 
-def test_a_single_load_balancer_is_not_restarted_unasked(cluster):
-    words = ("cluster", "restart", "-i", str(cluster.inventory), "--only", "loadbalancer")
-    if len(cluster.having("loadbalancer")) > 1:
-        pytest.skip("another load balancer takes over")
-
-    said = cluster.manage(*words, check=False)
-
-    assert said.returncode == Refused.exit_code
-    assert "--interrupt" in said.stderr
-
-
 def test_a_broker_must_not_stop_while_another_is_down(restarted, cluster):
     down, other, *_ = cluster.having("queue")
     cluster.on(down, "systemctl", "stop", "rabbitmq-server")

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from installer.events import Event, EventKind, Outcome
@@ -54,14 +55,16 @@ class Journal:
         return _sort_phases(records)
 
 
-def finished_nodes(path: Path) -> frozenset[tuple[str, str]]:
+def finished_nodes(path: Path, *, since: datetime) -> frozenset[tuple[str, str]]:
     """Return each phase with a node that the last run finished, unless all of it is finished.
 
-    The next run of the same kind goes on after them.
+    The next run of the same kind goes on after them; a run that began before `since` is forgotten.
     """
     records = list(_last_run(path)) if path.exists() else []
     end = records[-1] if records else {}
     if end.get("kind") == EventKind.RUN_FINISHED and end.get("outcome") != Outcome.FAILED:
+        return frozenset()
+    if not records or datetime.fromisoformat(str(records[0]["time"])) < since:
         return frozenset()
     return frozenset(
         (str(record["phase"]), str(record["node"]))

@@ -32,7 +32,7 @@ Act = Callable[[Session, Stage], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
+class Turn:
     """One stage of one role: on which nodes it stops or starts side by side."""
 
     phase: str
@@ -61,35 +61,40 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
         ):
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
-            turns = _stop_turns(stages, primary) if verb == "stop" else _start_turns(stages)
+            turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
             act = _stop if verb == "stop" else _start
             phases = tuple(_phases(turns, act, engine, functools.partial(_tell, notify, name.run)))
             return run_told(phases, notify, name, abort=engine.close)
 
 
-def _start_turns(stages: StagesByRole) -> Iterator[_Turn]:
+def start_turns(stages: StagesByRole) -> Iterator[Turn]:
+    """Yield what starts one after the other."""
     for role in _START_ORDER:
-        for name, by_node in _stages_of_role(stages, role):
-            yield _Turn(phase=f"start/{name}", stages=by_node)
+        for name, by_node in _stages_of_role(stages, role, gates=True):
+            yield Turn(phase=f"start/{name}", stages=by_node)
 
 
-def _stop_turns(stages: StagesByRole, primary: str | None) -> Iterator[_Turn]:
+def stop_turns(stages: StagesByRole, primary: str | None) -> Iterator[Turn]:
+    """Yield what stops one after the other; etcd, which elects the primary, on all at once."""
     for role in _STOP_ORDER:
-        for name, by_node in reversed(_stages_of_role(stages, role)):
-            last = {primary: by_node[primary]} if role == "database" and primary in by_node else {}
+        for name, by_node in reversed(_stages_of_role(stages, role, gates=False)):
+            is_led = name == "database/patroni" and primary in by_node
+            last = {primary: by_node[primary]} if primary and is_led else {}
             first = {node: stage for node, stage in by_node.items() if node not in last}
             if first:
-                yield _Turn(phase=f"stop/{name}", stages=first)
+                yield Turn(phase=f"stop/{name}", stages=first)
             if last:
-                yield _Turn(phase=f"stop/{name} of the primary", stages=last)
+                yield Turn(phase=f"stop/{name} of the primary", stages=last)
 
 
-def _stages_of_role(stages: StagesByRole, role: str) -> list[tuple[str, dict[str, Stage]]]:
-    """Return the role's stages that have services or a gate, with the stage of each node."""
+def _stages_of_role(
+    stages: StagesByRole, role: str, *, gates: bool
+) -> list[tuple[str, dict[str, Stage]]]:
+    """Return a role's stages with services, or with `gates` a gate, by node."""
     found: dict[str, dict[str, Stage]] = {}
     for node, roles in stages.items():
         for stage in roles.get(role, ()):
-            if _units(stage) or stage.gate:
+            if _units(stage) or (stage.gate and gates):
                 found.setdefault(stage.name, {})[node] = stage
     return list(found.items())
 
@@ -137,7 +142,7 @@ def _test(verb: str, unit: str) -> str:
 
 
 def _phases(
-    turns: Iterator[_Turn], act: Act, engine: Engine, tell: Callable[..., None]
+    turns: Iterator[Turn], act: Act, engine: Engine, tell: Callable[..., None]
 ) -> Iterator[Phase]:
     previous: tuple[str, ...] = ()
     for turn in turns:
@@ -146,7 +151,7 @@ def _phases(
         previous = (turn.phase,)
 
 
-def _work(turn: _Turn, act: Act, engine: Engine, tell: Callable[..., None]) -> PhaseResult:
+def _work(turn: Turn, act: Act, engine: Engine, tell: Callable[..., None]) -> PhaseResult:
     for node in turn.stages:
         tell(phase=turn.phase, kind=EventKind.NODE_STARTED, node=node)
     ended = engine.on_each(turn.stages, lambda session: act(session, turn.stages[session.name]))

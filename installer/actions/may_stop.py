@@ -7,7 +7,8 @@ from pathlib import Path
 from installer.errors import ConfigError, Problem
 from installer.expand.check import load_cluster
 from installer.foresight.outlook import outlook_of
-from installer.foresight.stopping import Order, Verdict, may_be_next, may_stop, restart_order
+from installer.foresight.restart_order import Order, may_be_next, restart_order
+from installer.foresight.stopping import Verdict, may_stop
 from installer.foresight.survival import Layout
 from installer.inventory import Inventory
 from installer.status.inquiry import look_around

@@ -1,9 +1,10 @@
 """Restart a cluster's services one node at a time: the rules allow it first, gates hold after."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, runs_folder
@@ -17,7 +18,8 @@ from installer.engine.engine import Engine
 from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.events import Event, EventKind, Listener, Outcome
 from installer.expand.check import load_cluster
-from installer.foresight.stopping import PARTS, Order, restart_order
+from installer.foresight.restart_order import Order, restart_order
+from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part
 from installer.journal import finished_nodes
 from installer.lock import hold_lock
@@ -27,6 +29,7 @@ from installer.status.inquiry import look_around
 
 ROLES = ("database", "queue", "manager", "loadbalancer", "reporter")
 _JOURNAL = "restart.jsonl"
+_FIRST_PATIENCE_S = 15.0  # what a killed run has just begun to restart comes back
 Done = frozenset[tuple[str, str]]  # phase and node
 
 
@@ -57,13 +60,21 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
     with hold_lock(folder / "lock", "cluster restart"), logged_to(folder, "restart"):
         cluster = open_running(inventory)
         order = restart_order(layout_now(inventory), look_around(inventory))
-        done = Done() if request.again else finished_nodes(folder / _JOURNAL)
+        done = Done() if request.again else finished_nodes(folder / _JOURNAL, since=_yesterday())
+        if done:
+            told = f"{len(done)} restarts of the run before are done; --again begins anew."
+            report.tell(told)
         with opened(cluster.jobs()) as (engine, stages):
-            run = _Restart(cluster, request, engine, stages, order)
+            run = RollingRestart(cluster, request, engine, stages, order)
             if not request.interrupt:
                 run.demand_no_pause()
             with journaled(folder / _JOURNAL, report) as notify:
                 return run.go(done, notify)
+
+
+def _yesterday() -> datetime:
+    """Return how old a run may be that is gone on with: what it knows must still be true."""
+    return datetime.now(UTC) - timedelta(days=1)
 
 
 def _demand_roles(request: RestartRequest) -> None:
@@ -75,7 +86,7 @@ def _demand_roles(request: RestartRequest) -> None:
         )
 
 
-class _Restart:
+class RollingRestart:
     """One run: what restarts where, in which order."""
 
     def __init__(
@@ -93,7 +104,7 @@ class _Restart:
         self._impossible = order.impossible
         ranks = {node: rank for rank, node in enumerate(order.nodes)}
         ranked = sorted(stages, key=lambda node: ranks.get(node, -1))
-        self._nodes = {
+        self.nodes = {
             role: [n for n in ranked if role in stages[n] and request.wants(role, n)]
             for role in ROLES
         }
@@ -115,7 +126,7 @@ class _Restart:
             raise Refused(*problems)
 
     def _restarts(self, node: str, part: Part) -> bool:
-        return any(PARTS.get(role) is part and node in nodes for role, nodes in self._nodes.items())
+        return any(PARTS.get(role) is part and node in nodes for role, nodes in self.nodes.items())
 
     def go(self, done: Done, notify: Listener) -> tuple[PhaseResult, ...]:
         """Restart what is not done; an error that ends the run tells what is left."""
@@ -127,24 +138,40 @@ class _Restart:
                 finished.add((str(event.phase), str(event.node)))
             notify(event)
 
+        self._demand_beginning(done)
         phases = tuple(self._phases(done, listen, name.run))
         with _telling_what_is_left(phases, finished):
             return run_told(phases, listen, name, abort=self._engine.close)
 
+    def _demand_beginning(self, done: Done) -> None:
+        """Raise Refused, before any restart, while the first node's turn cannot come."""
+        waiting = ((r, n) for r, nodes in self.nodes.items() for n in nodes)
+        first = next(((r, n) for r, n in waiting if (_phase(r), n) not in done), None)
+        if first is None:
+            return
+        role, node = first
+        try:
+            self._restart(role, _untold).await_permission(node, patience_s=_FIRST_PATIENCE_S)
+        except PhaseFailed as error:
+            raise Refused(*error.problems) from error
+
+    def _restart(self, role: str, tell: Callable[..., None]) -> NodeRestart:
+        return NodeRestart(
+            cluster=self._cluster,
+            engine=self._engine,
+            stages=self._stages,
+            role=role,
+            interrupt=self._interrupt,
+            tell=tell,
+        )
+
     def _phases(self, done: Done, notify: Listener, run: str) -> Iterator[Phase]:
         previous: tuple[str, ...] = ()
-        for role, nodes in self._nodes.items():
+        for role, nodes in self.nodes.items():
             if not nodes:
                 continue
-            phase = f"restart/{role}"
-            restart = NodeRestart(
-                cluster=self._cluster,
-                engine=self._engine,
-                stages=self._stages,
-                role=role,
-                interrupt=self._interrupt,
-                tell=functools.partial(_tell, notify, run, phase),
-            )
+            phase = _phase(role)
+            restart = self._restart(role, functools.partial(_tell, notify, run, phase))
             ended = {node for name, node in done if name == phase}
             work = functools.partial(_restart_all, restart, nodes, ended)
             yield Phase(
@@ -173,6 +200,14 @@ def _restart_all(
             )
     outcome = Outcome.CHANGED if changes else Outcome.UNCHANGED
     return PhaseResult(phase=phase, outcome=outcome, changes=tuple(changes))
+
+
+def _phase(role: str) -> str:
+    return f"restart/{role}"
+
+
+def _untold(**_: object) -> None:
+    """Take words of a wait before the run."""
 
 
 def _tell(notify: Listener, run: str, phase: str, **what: object) -> None:

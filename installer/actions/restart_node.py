@@ -19,6 +19,7 @@ from installer.status.inquiry import look_around
 
 _PATIENCE_S = 120.0  # a replica that was restarted catches up
 _AROUND_S = 5.0
+_WATCHED = ("manager", "loadbalancer")  # load balancers look at managers only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class NodeRestart:
         changes: list[str] = []
         problems: tuple[Problem, ...] = ()
         try:
-            self._await_permission(node)
+            self.await_permission(node)
             self._on(node, lambda session: self._restart(session, changes))
             self._await_settled(node)
         except InstallerError as error:
@@ -73,8 +74,9 @@ class NodeRestart:
             text="restarted by the run before",
         )
 
-    def _await_permission(self, node: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+    def await_permission(self, node: str, *, patience_s: float = _PATIENCE_S) -> None:
+        """Wait until the node may stop; raises PhaseFailed with what speaks against it."""
+        deadline = time.monotonic() + patience_s
         while objections := self._objections(node):
             if time.monotonic() > deadline:
                 raise PhaseFailed(*(_problem(node, objection) for objection in objections))
@@ -128,6 +130,8 @@ class NodeRestart:
 
     def _await_settled(self, node: str) -> None:
         """Wait until those that watch the others see this one again."""
+        if self.role not in _WATCHED:
+            return
         for other, roles in self.stages.items():
             gates = [s.settled for stages in roles.values() for s in stages if s.settled]
             for gate in gates:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.foresight.stopping import may_be_next, may_stop, restart_order, whole
+from installer.foresight.restart_order import may_be_next, restart_order
+from installer.foresight.stopping import may_stop, whole
 from installer.foresight.survival import Layout, Part, majority
 from installer.status.model import Part as Standing
 from installer.status.presence import DatabaseMember, Presence, QuorumQueue

@@ -15,7 +15,7 @@ from installer.cluster_secrets import (
     with_settings,
 )
 from installer.config.model import NodeInputs
-from installer.engine.target import Target
+from installer.engine.target import target_of
 from installer.expand import certificate_requests, expand, node_files
 from installer.inventory import Inventory, Node, Role
 from installer.pki.store import CertificateStore
@@ -49,18 +49,6 @@ class Cluster:
             files=node_files(inputs),
             toolkit=functools.partial(bundle_stages, self.bundle, tuple(map(str, node.roles))),
         )
-
-
-def target_of(node: Node) -> Target:
-    """Return how the engine reaches a node."""
-    return Target(
-        name=node.name,
-        address=node.address,
-        user=node.ssh.user,
-        port=node.ssh.port,
-        private_key=str(node.ssh.private_key) if node.ssh.private_key else None,
-        known_hosts=str(node.ssh.known_hosts) if node.ssh.known_hosts else None,
-    )
 
 
 def runs_folder(inventory: Inventory) -> Path:

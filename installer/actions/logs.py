@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.cluster import open_cluster, target_of
+from installer.actions.cluster import open_cluster
 from installer.actions.installed import STATE, this_node
 from installer.actions.masking import Masker, configured_secrets, document_secrets, key_lines
 from installer.actions.node import SECRETS
@@ -18,6 +18,7 @@ from installer.cluster_secrets import load_secrets
 from installer.engine.engine import Engine
 from installer.engine.outcome import Logs
 from installer.engine.session import Session
+from installer.engine.target import target_of
 from installer.errors import Problem
 from installer.expand.check import load_cluster
 

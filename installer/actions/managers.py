@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from installer.actions.cluster import open_cluster, runs_folder, target_of
+from installer.actions.cluster import runs_folder
 from installer.actions.encryption_key import (
     KeyChanged,
     KeyHolders,
@@ -19,11 +19,13 @@ from installer.actions.options import RunOptions
 from installer.actions.passwords import AdminPassword, demand_good, set_on
 from installer.actions.rollout import NODE, roll_out, survey
 from installer.actions.run_log import logged_to
+from installer.actions.running import open_running
 from installer.cluster_secrets import change_secrets, load_secrets
 from installer.config.source import value_at
 from installer.engine.engine import Engine
 from installer.engine.session import Session
-from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem, Refused
+from installer.engine.target import target_of
+from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
@@ -45,7 +47,7 @@ class Managers:
 
     def converge(self, title: str, *, only: tuple[str, ...] = (_CONFIG, "manager")) -> None:
         """Bring each to what inventory and secrets say, one restart at a time, gated."""
-        cluster = open_cluster(self.inventory, save=False)
+        cluster = open_running(self.inventory)
         own = {node.name for node in self.inventory.with_role(Role.MANAGER)}
         jobs = [job for job in cluster.jobs() if job.inputs.name in own]
         with survey(jobs) as seen:
@@ -75,7 +77,7 @@ def managers_of(inventory_path: Path, command: str, report: Report) -> Iterator[
         logged_to(folder, command) as log_path,
         journaled(folder / "journal.jsonl", report) as notify,
     ):
-        _demand_installed(inventory)
+        open_running(inventory)  # elsewhere new secrets would lock everybody out
         yield Managers(inventory=inventory, notify=notify, log_path=log_path)
 
 
@@ -109,18 +111,6 @@ def reset_cluster_password(inventory_path: Path, password: Secret, report: Repor
             raise
         managers.converge("Telling the managers' config.yaml", only=(_CONFIG,))
     return AdminPassword(said=said, kept_in=inventory.secrets_path)
-
-
-def _demand_installed(inventory: Inventory) -> None:
-    """Raise Refused where the cluster's secrets are not: new ones would lock everybody out."""
-    if open_cluster(inventory, save=False).is_provisional:
-        raise Refused(
-            Problem(
-                where=str(inventory.secrets_path),
-                what="secrets or certificates of this cluster are missing here",
-                remedy="run it where the cluster was installed from, or `cluster install` first",
-            )
-        )
 
 
 def _demand_ours(inventory: Inventory, key: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder, target_of
+from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.installed import STATE
 from installer.actions.machines import read_machines
 from installer.bundle.model import load_bundle
@@ -12,7 +12,7 @@ from installer.config.check import load_config
 from installer.config.model import Document
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts
-from installer.engine.target import Target
+from installer.engine.target import Target, target_of
 from installer.errors import Severity
 from installer.expand.check import load_cluster
 from installer.expand.local import lone_inventory

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from installer.actions.cluster import target_of
 from installer.actions.on_this_node import on_this_node
 from installer.engine.engine import Engine
 from installer.engine.session import Session
+from installer.engine.target import target_of
 from installer.errors import Problem
 from installer.expand.check import load_cluster
 from installer.roles.manager.runtime_config import HOME

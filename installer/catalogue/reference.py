@@ -28,6 +28,7 @@ _FAMILIES = {
     "rules": "Rules: what a configuration or an inventory says wrongly",
     "run": "Runs: why a command refused to begin, or stopped",
     "signatures": "Signatures: known causes of a gate or step that failed",
+    "status": "Status: what is wrong with a cluster that runs",
 }
 
 

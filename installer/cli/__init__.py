@@ -9,6 +9,7 @@ from installer.cli.failure import report_failure
 
 # command → (module, attribute, help): the help stands here so that `-h` imports nothing else
 COMMANDS = {
+    "brokers": ("installer.cli.brokers", "brokers", "The brokers of the cluster: how each is."),
     "bundle": ("installer.cli.bundle", "bundle", "Build and verify the offline bundle."),
     "certificates": (
         "installer.cli.certificates",
@@ -20,6 +21,7 @@ COMMANDS = {
         "cluster",
         "Plan, install, watch and foresee a whole cluster.",
     ),
+    "dbs": ("installer.cli.dbs", "dbs", "The databases of the cluster: how each is."),
     "explain": (
         "installer.cli.explain",
         "explain",

@@ -16,6 +16,16 @@ QUICK = {
         "whatif",
         "What survives when nodes or zones are lost.",
     ),
+    "may-stop": (
+        "installer.cli.may_stop",
+        "may_stop",
+        "May these hosts stop now, and which may be next?",
+    ),
+    "status": (
+        "installer.cli.status",
+        "status",
+        "How every node and service is now, and what is wrong.",
+    ),
     "graph": ("installer.cli.graph", "graph", "Draw the cluster as SVG, Mermaid or text."),
 }
 

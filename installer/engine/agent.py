@@ -1,16 +1,13 @@
 """The engine's end of an agent: a stream to it, over SSH or on this machine, and what it knows."""
 
-import shlex
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import paramiko
-
 from installer.engine.wire import BEGAN, EXIT, agent_text, modules_of, request_text
 
-_CHUNK = 65536
 _END_S = 5
 
 
@@ -94,37 +91,6 @@ class Agent:
         self._stream.close()
 
 
-class SshStream:
-    """A command on an open SSH connection."""
-
-    def __init__(self, transport: paramiko.Transport, line: str, timeout_s: float) -> None:
-        self._channel = transport.open_session(timeout=timeout_s)
-        self._channel.set_combine_stderr(True)
-        self._channel.exec_command(f"sh -c {shlex.quote(line)}")
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the command runs."""
-        return not (self._channel.closed or self._channel.exit_status_ready())
-
-    def send(self, text: str) -> None:
-        """Write to its stdin."""
-        self._channel.sendall(text.encode())
-
-    def lines(self) -> Iterator[str]:
-        """Yield its output until it ends."""
-        rest = b""
-        while chunk := self._channel.recv(_CHUNK):
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode("utf-8", "replace") for line in whole)
-        if rest:
-            yield rest.decode("utf-8", "replace")
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-
 class LocalStream:
     """A command on this machine."""
 
@@ -153,7 +119,7 @@ class LocalStream:
         """Close its stdin and wait; one that does not end is killed."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None  # noqa: S101, PT018 - they are pipes
-        if not stdin.closed:
+        with contextlib.suppress(BrokenPipeError):  # it had ended before it read everything
             stdin.close()
         try:
             self._process.wait(_END_S)
@@ -161,3 +127,7 @@ class LocalStream:
             self._process.kill()
             self._process.wait()
         stdout.close()
+
+    def kill(self) -> None:
+        """End it at once, from any thread; who reads its lines sees the end of them."""
+        self._process.kill()

@@ -12,7 +12,8 @@ from paramiko.ssh_exception import SSHException
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 
-from installer.engine.agent import Agent, AgentGone, LocalStream, Request, SshStream
+from installer.engine.agent import Agent, AgentGone, LocalStream, Request
+from installer.engine.ssh_stream import SshStream
 from installer.engine.target import Target
 from installer.engine.wire import EXIT, MARK, command
 from installer.errors import NodeUnreachable, Problem

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from installer.inventory import Node
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -18,3 +20,15 @@ class Target:
     def is_local(self) -> bool:
         """Tell whether commands run on this machine, without SSH."""
         return self.address is None
+
+
+def target_of(node: Node) -> Target:
+    """Return how the engine reaches a node."""
+    return Target(
+        name=node.name,
+        address=node.address,
+        user=node.ssh.user,
+        port=node.ssh.port,
+        private_key=str(node.ssh.private_key) if node.ssh.private_key else None,
+        known_hosts=str(node.ssh.known_hosts) if node.ssh.known_hosts else None,
+    )

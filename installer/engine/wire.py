@@ -46,6 +46,7 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
     "connect": ("base", "tls", "way", "connect"),
+    "status": ("base", "files", "written", "dpkg", "tls", "asks", "sql", "status"),
 }
 
 

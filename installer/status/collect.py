@@ -1,133 +1,165 @@
-"""Ask a running cluster how its nodes are: the managers' own report, Patroni, and each port.
+"""Ask all nodes of a running cluster at once how they are: one login and one answer for each.
 
-One round for all nodes at once; what does not answer within seconds is told as it is, not raised.
+What does not answer in time is told as it is, not raised. Whoever asks again and again keeps the
+logins, and then a node's answer costs a fork there.
 """
 
-import base64
-import json
 import logging
-import socket
-import ssl
-import urllib.request
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from urllib.error import URLError
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 from installer.cluster_secrets import load_secrets, with_settings
-from installer.inventory import Inventory, Node, Role
-from installer.status.model import NodeStatus, Part, ServiceStatus, State
+from installer.engine.agent import Agent, AgentGone, LocalStream, Request
+from installer.engine.openssh import demand_client, open_stream
+from installer.engine.target import Target, target_of
+from installer.engine.wire import EXIT, MARK, read_reply
+from installer.errors import Problem
+from installer.inventory import Inventory, Node
+from installer.secrets import Secret
+from installer.status.facts import ClusterFacts, NodeFacts, node_facts
+from installer.status.judge import judge
+from installer.status.model import NodeStatus
+from installer.status.request import node_request
 
 logger = logging.getLogger(__name__)
 
-_ANSWER_S = 3.0
-# where every role answers, whatever certificate clients are shown
-_PORTS = {Role.DATABASE: 8008, Role.QUEUE: 5671, Role.MANAGER: 53333, Role.LOADBALANCER: 443}
-_SECTIONS = {Role.DATABASE: "db", Role.QUEUE: "broker", Role.MANAGER: "manager"}
-_STATES = {"OK": State.OK, "Degraded": State.DEGRADED, "Fail": State.DOWN}
-_PARTS = {
-    "leader": Part.LEADER,
-    "master": Part.LEADER,  # Patroni before 4
-    "sync_standby": Part.SYNCHRONOUS,
-    "replica": Part.REPLICA,
-}
-Answer = Mapping[str, Any]
+ANSWER_S = 10.0  # that a node may take in all; a login to one that is off fails after 2 s
+_PROGRAM = "status"
+_UNREACHABLE = "node-unreachable"
+
+Open = Callable[[Target], LocalStream]
+
+
+class NodeLine:
+    """The line to one node: an agent there, kept for the next question."""
+
+    def __init__(self, target: Target, request: Request, open_: Open) -> None:
+        self.target = target
+        self._request = request
+        self._open = open_
+        self._stream: LocalStream | None = None
+        self._agent: Agent | None = None
+        self._is_asking = False
+
+    def ask(self) -> NodeFacts | Problem:
+        """Return what the node tells, or why it does not."""
+        sent = time.time()
+        self._is_asking = True
+        try:
+            lines = self._lines()
+        except (OSError, AgentGone) as error:
+            self._is_asking = False
+            self.drop()
+            return self._unreachable(str(error) or "the connection ended")
+        finally:
+            self._is_asking = False
+        came = time.time()
+        if not any(line.startswith(MARK) for line in lines):
+            self.drop()
+            said = [line.strip() for line in lines if line.strip() and not line.startswith(EXIT)]
+            if said or not lines:
+                return self._unreachable(" / ".join(said[-2:]) or "the connection ended")
+        reply = read_reply(self.target.name, lines, [])
+        if isinstance(reply, Problem):
+            return reply
+        return node_facts(self.target.name, reply, (sent, came))
+
+    def _lines(self) -> list[str]:
+        if self._agent is None or self._stream is None or not self._agent.is_alive:
+            self._agent = None
+            self._stream = self._open(self.target)
+        try:
+            self._agent = self._agent or Agent(self._stream)
+            return self._agent.ask(self._request)
+        except BrokenPipeError:  # the login has ended, and said why
+            return list(self._stream.lines())
+
+    def late(self) -> Problem:
+        """Give up on an answer that did not come, and return that as a problem."""
+        self.drop()
+        return self._unreachable(f"no answer within {self._request.limit_s} s")
+
+    def drop(self) -> None:
+        """End the line at once."""
+        stream, self._stream, self._agent = self._stream, None, None
+        if stream is not None:
+            stream.kill()
+            if not self._is_asking:  # else who reads sees the end of it, and closes it
+                stream.close()
+
+    def _unreachable(self, why: str) -> Problem:
+        place = self.target.address or "this machine"
+        return Problem(
+            where=self.target.name,
+            what=f"it cannot be asked: {why}",
+            remedy=f"`ssh -p {self.target.port} {self.target.user}@{place} true` must work",
+            code=_UNREACHABLE,
+        )
+
+
+class Watcher:
+    """The lines to all nodes of a cluster; a context manager that ends them."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        nodes: Sequence[Node] | None = None,
+        *,
+        timeout_s: float = ANSWER_S,
+        open_: Open = open_stream,
+    ) -> None:
+        self._inventory = inventory
+        self._timeout_s = timeout_s
+        secrets = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
+        self._lines = [
+            NodeLine(target_of(node), _request(inventory, node, secrets, timeout_s), open_)
+            for node in (inventory.nodes if nodes is None else nodes)
+        ]
+        # a late answer may hold its thread: the next round must not wait for that
+        self._pool = ThreadPoolExecutor(max_workers=max(1, 2 * len(self._lines)))
+
+    def __enter__(self) -> Self:
+        demand_client()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for line in self._lines:
+            line.drop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def facts(self) -> ClusterFacts:
+        """Ask every node once, side by side, and return what they tell."""
+        began = time.monotonic()
+        asked = {self._pool.submit(line.ask): line for line in self._lines}
+        done, late = wait(asked, timeout=self._timeout_s)
+        told = {asked[future].target.name: future.result() for future in done}
+        told |= {asked[future].target.name: asked[future].late() for future in late}
+        return ClusterFacts(
+            inventory=self._inventory,
+            nodes={n: found for n, found in told.items() if isinstance(found, NodeFacts)},
+            silent={n: found for n, found in told.items() if isinstance(found, Problem)},
+            now=datetime.now(UTC),
+            seconds=time.monotonic() - began,
+        )
+
+
+def _request(
+    inventory: Inventory, node: Node, secrets: Mapping[str, Secret], timeout_s: float
+) -> Request:
+    body = node_request(inventory, node, secrets, timeout_s)
+    return Request(_PROGRAM, body, max(1, int(timeout_s)))
 
 
 def collect_statuses(inventory: Inventory) -> dict[str, NodeStatus]:
-    """Return how each node is; what nobody reports is told by whether its port answers."""
-    managers, databases = (inventory.with_role(role) for role in (Role.MANAGER, Role.DATABASE))
-    doors = [(node, role) for node in inventory.nodes for role in node.roles]
-    with ThreadPoolExecutor(max_workers=len(doors) + 2) as pool:
-        report = pool.submit(_first_answer, managers, lambda node: _report(inventory, node))
-        patroni = pool.submit(_first_answer, databases, lambda node: _patroni(inventory, node))
-        answered = list(pool.map(_answers, doors))
-    is_open = {
-        (node.name, role): open_ for (node, role), open_ in zip(doors, answered, strict=True)
-    }
-    reported, members = report.result(), _members(patroni.result())
-    return {
-        node.name: NodeStatus(
-            name=node.name,
-            services={
-                role: _service(
-                    _reported(reported, role, node.name),
-                    is_open=is_open[node.name, role],
-                    part=members.get(node.name, Part.NONE) if role is Role.DATABASE else Part.NONE,
-                )
-                for role in node.roles
-            },
-        )
-        for node in inventory.nodes
-    }
-
-
-def _service(reported: str | None, *, is_open: bool, part: Part) -> ServiceStatus:
-    if not is_open:
-        return ServiceStatus(state=State.DOWN, said="does not answer")
-    state = _STATES.get(reported, State.UNKNOWN) if reported else State.OK
-    return ServiceStatus(state=state, part=part)
-
-
-def _reported(report: Answer, role: Role, name: str) -> str | None:
-    section = report.get("services", {}).get(_SECTIONS.get(role), {})
-    status = section.get("nodes", {}).get(name, {}).get("status")
-    return str(status) if status else None
-
-
-def _members(answer: Answer) -> dict[str, Part]:
-    return {
-        member["name"]: _PARTS.get(member["role"], Part.NONE)
-        for member in answer.get("members", ())
-    }
-
-
-def _first_answer(nodes: Iterable[Node], ask: Callable[[Node], Answer]) -> Answer:
-    """Return what the first node that answers says; nothing where none does."""
-    for node in nodes:
-        try:
-            return ask(node)
-        except (URLError, OSError, ValueError) as error:  # the next one may know
-            logger.debug("%s told nothing of the cluster: %s", node.name, error)
-    return {}
-
-
-def _report(inventory: Inventory, node: Node) -> Answer:
-    secrets = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
-    login = f"admin:{secrets['admin_password'].reveal()}".encode()
-    headers = {
-        "Authorization": f"Basic {base64.b64encode(login).decode()}",
-        "Tenant": "default_tenant",
-    }
-    path = "api/v3.1/cluster-status"
-    return _get(_context(inventory), node, _PORTS[Role.MANAGER], path, headers)
-
-
-def _patroni(inventory: Inventory, node: Node) -> Answer:
-    context = _context(inventory)
-    pair = inventory.certificates_path / "nodes" / node.name / "node"
-    context.load_cert_chain(pair.with_suffix(".crt"), pair.with_suffix(".key"))
-    return _get(context, node, _PORTS[Role.DATABASE], "cluster", {})
-
-
-def _context(inventory: Inventory) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=inventory.certificates_path / "ca.crt")
-
-
-def _get(
-    context: ssl.SSLContext, node: Node, port: int, path: str, headers: Mapping[str, str]
-) -> Answer:
-    host = f"[{node.address}]" if ":" in node.address else node.address
-    request = urllib.request.Request(f"https://{host}:{port}/{path}", headers=dict(headers))
-    with urllib.request.urlopen(request, timeout=_ANSWER_S, context=context) as response:  # noqa: S310
-        answer: Answer = json.load(response)
-    return answer
-
-
-def _answers(door: tuple[Node, Role]) -> bool:
-    node, role = door
-    try:
-        socket.create_connection((node.address, _PORTS[role]), _ANSWER_S).close()
-    except OSError:
-        return False
-    return True
+    """Return how each node is, asked now."""
+    with Watcher(inventory) as watcher:
+        return dict(judge(watcher.facts()).nodes)

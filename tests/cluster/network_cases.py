@@ -18,9 +18,9 @@ from pathlib import Path  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: E402
 
-from installer.actions.cluster import target_of  # noqa: E402
 from installer.cluster_secrets import provisional_secrets  # noqa: E402
 from installer.engine.engine import Engine  # noqa: E402
+from installer.engine.target import target_of  # noqa: E402
 from installer.expand import certificate_requests, expand  # noqa: E402
 from installer.inventory import load_inventory  # noqa: E402
 from installer.pki.store import CertificateStore  # noqa: E402

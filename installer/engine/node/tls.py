@@ -7,7 +7,7 @@ import os
 from installer.engine.node.base import Failure
 
 try:
-    import ssl
+    import ssl as ssl
 except ImportError:  # python3-minimal has none; the agent lives on
     ssl = None  # type: ignore[assignment]
 

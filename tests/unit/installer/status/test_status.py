@@ -1,24 +1,21 @@
-"""How a node is, from what its cluster says of it."""
+"""Words of a status, and how nodes are asked: every node at once, what is late is told as late."""
 
-from pathlib import Path
+import json
+import time
 
 import pytest
 
-from installer.inventory import load_inventory
-from installer.status import collect
-from installer.status.model import NodeStatus, Part, ServiceStatus, State, worst_state
-
-ROOT = Path(__file__).parents[4]
-REPORT = {
-    "services": {
-        "db": {"nodes": {"db-1": {"status": "OK"}, "db-2": {"status": "Degraded"}}},
-        "broker": {"nodes": {"queue-1": {"status": "Fail"}}},
-        "manager": {"nodes": {"manager-1": {"status": "OK"}}},
-    }
-}
-MEMBERS = {
-    "members": [{"name": "db-1", "role": "leader"}, {"name": "db-2", "role": "sync_standby"}]
-}
+from installer.engine.agent import LocalStream
+from installer.engine.openssh import local_line, ssh_line
+from installer.engine.target import Target
+from installer.errors import Problem
+from installer.secrets import Secret
+from installer.status.collect import Watcher
+from installer.status.facts import node_facts
+from installer.status.model import NodeStatus, ServiceStatus, State, worst_state
+from installer.status.request import BROKERS, HAPROXY, PATRONI, REST, SQL, node_request
+from installer.status.words import bytes_words, seconds_words
+from tests.unit.installer.status.world import inventory
 
 
 @pytest.mark.parametrize(
@@ -37,36 +34,124 @@ def test_a_node_is_as_its_worst_service(states, worst):
     assert NodeStatus(name="n", services=services).state is worst
 
 
-def statuses(monkeypatch, *, reports=True, silent=()):
-    inventory = load_inventory(ROOT / "inventories" / "ten-nodes.yaml")
-
-    def report(_, node):
-        if not reports or node.name == "manager-1":  # the next one is asked
-            raise ConnectionRefusedError
-        return REPORT
-
-    monkeypatch.setattr(collect, "_report", report)
-    monkeypatch.setattr(collect, "_patroni", lambda *_: MEMBERS)
-    monkeypatch.setattr(collect, "_answers", lambda door: door[0].name not in silent)
-    return collect.collect_statuses(inventory)
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (2048, "2 KiB"), (5 * 1024**2, "5 MiB"), (3 * 1024**3, "3.0 GiB")],
+)
+def test_sizes_have_the_unit_that_suits_them(count, words):
+    assert bytes_words(count) == words
 
 
-def test_reports_tell_the_state_and_patroni_the_part(monkeypatch):
-    found = statuses(monkeypatch)
-
-    assert (found["db-1"].state, found["db-1"].said) == (State.OK, "leader")
-    assert found["db-2"].services["database"].part is Part.SYNCHRONOUS
-    assert found["db-2"].state is State.DEGRADED
-    assert found["queue-1"].state is State.DOWN
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "200 ms"), (8, "8 s"), (600, "10 min"), (9000, "2 h")]
+)
+def test_times_have_the_unit_that_suits_them(seconds, words):
+    assert seconds_words(seconds) == words
 
 
-def test_without_reports_the_port_tells(monkeypatch):
-    found = statuses(monkeypatch, reports=False, silent={"queue-2"})
-
-    assert found["queue-1"].state is State.OK
-    assert found["queue-2"].state is State.DOWN
-    assert found["queue-2"].services["queue"].said == "does not answer"
+def request_of(name):
+    cluster = inventory()
+    return node_request(cluster, cluster.node(name), {"rabbitmq_password": Secret("p")}, 10)
 
 
-def test_a_silent_node_is_down_whatever_was_reported_before(monkeypatch):
-    assert statuses(monkeypatch, silent={"db-1"})["db-1"].state is State.DOWN
+def test_each_node_is_asked_what_its_roles_are():
+    asked = {
+        name: {
+            *request_of(name)["gets"],
+            *(entry[0] for entry in request_of(name).get("sql", ())),
+            *(entry[0] for entry in request_of(name).get("sockets", ())),
+        }
+        for name in ("db-1", "queue-1", "manager-1", "lb-1")
+    }
+
+    assert {PATRONI, SQL} <= asked["db-1"]
+    assert asked["queue-1"] == {BROKERS}
+    assert REST in asked["manager-1"]
+    assert asked["lb-1"] == {HAPROXY}
+
+
+def reply(**changes):
+    return {"time": 100.0, "answers": {}, **changes}
+
+
+@pytest.mark.parametrize(
+    ("sent", "came", "offset"), [(99, 101, 0), (103, 104, -3), (90, 95, 5), (100, 100, 0)]
+)
+def test_a_clock_is_wrong_only_by_what_is_certain(sent, came, offset):
+    """A slow answer says nothing of the clock."""
+    assert node_facts("n", reply(), (sent, came)).clock_offset_s == offset
+
+
+def test_units_are_read_in_whatever_order_systemd_tells_them():
+    shown = (
+        "Result=success\nId=a.service\nActiveState=active\nSubState=running\n\n"
+        "Id=b.service\nActiveState=failed\nSubState=failed\nResult=exit-code\n"
+    )
+
+    units = node_facts("n", reply(units=shown), (0, 200)).units
+
+    assert units["a.service"].is_running
+    assert (units["b.service"].is_running, units["b.service"].result) == (False, "exit-code")
+
+
+def watched(line, timeout_s=10):
+    """Ask two nodes; `line` is the shell line in place of each login."""
+    cluster = inventory()
+    nodes = (cluster.node("queue-1"), cluster.node("lb-1"))
+    return Watcher(cluster, nodes, timeout_s=timeout_s, open_=lambda _: LocalStream(line))
+
+
+def test_a_refused_login_is_told_with_its_words():
+    with watched("echo 'Permission denied (publickey).'; exit 255") as watcher:
+        facts = watcher.facts()
+
+    assert facts.nodes == {}
+    assert "Permission denied (publickey)." in facts.silent["lb-1"].what
+    assert facts.silent["lb-1"].code == "node-unreachable"
+
+
+def test_a_late_node_is_given_up_in_time_and_its_login_ended():
+    began = time.monotonic()
+
+    with watched("exec sleep 60", timeout_s=1) as watcher:
+        facts = watcher.facts()
+
+    assert set(facts.silent) == {"queue-1", "lb-1"}
+    assert "no answer within 1 s" in facts.silent["lb-1"].what
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_without_our_files_answers_and_is_asked_again_on_the_same_line():
+    opened = []
+
+    def open_(target: Target) -> LocalStream:
+        opened.append(target.name)
+        return LocalStream("exec python3 -I -S -c " + local_line().split(" -c ", 1)[1])
+
+    cluster = inventory()
+    with Watcher(cluster, [cluster.node("lb-1")], timeout_s=10, open_=open_) as watcher:
+        first, second = watcher.facts(), watcher.facts()
+
+    for facts in (first, second):
+        told = facts.nodes.get("lb-1") or facts.silent["lb-1"]
+        assert not isinstance(told, Problem), told
+        assert told.answer(HAPROXY).fault == "No such file or directory"
+    assert opened == ["lb-1"]
+
+
+def test_a_login_uses_nothing_of_the_operators_own_ssh_configuration():
+    target = Target("n", "10.0.0.1", user="deploy", port=2222, private_key="/k", known_hosts="/h")
+
+    line = ssh_line(target)
+
+    for words in ("-F /dev/null", "-p 2222", "-l deploy", "-i /k", "StrictHostKeyChecking=yes"):
+        assert words in line
+    assert "UserKnownHostsFile=/h" in line
+    assert "sudo -n" in line
+
+
+def test_the_password_of_the_brokers_goes_by_stdin_only():
+    told = json.dumps(request_of("queue-1"))
+
+    assert "Basic" in told
+    assert "Basic" not in ssh_line(Target("queue-1", "10.77.0.14"))

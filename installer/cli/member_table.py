@@ -1,0 +1,29 @@
+"""What `dbs list` and `brokers list` share: where they ask, and their table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from installer.status.model import Verdict
+
+FROM = click.option(
+    "-i",
+    "--inventory",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Ask from the controller, by SSH; without it this node asks.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+_COLOURS = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red"}
+
+
+def member_table(headings: Sequence[str], rows: Sequence[Sequence[str]], verdict: Verdict) -> str:
+    """Return a table, one line for each row, and the verdict below it."""
+    table = [headings, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+    return "\n".join([*lines, "", click.style(verdict, fg=_COLOURS[verdict], bold=True)])

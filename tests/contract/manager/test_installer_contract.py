@@ -53,6 +53,7 @@ CONFIG: dict[str, Any] = {
         "hash_salt": "salt" * 8,
         "secret_key": "key0" * 8,
         "encryption_key": "c" * 64,
+        "old_encryption_keys": ["d" * 64],
     },
 }
 
@@ -99,6 +100,7 @@ def test_brokers_keep_their_networks(settings):
 def test_services_and_secrets_arrive(settings):
     assert settings.rest.workers == 4
     assert settings.security.encryption_key == "c" * 64
+    assert settings.security.old_encryption_keys == ("d" * 64,)
     assert settings.file_sync.enabled
 
 

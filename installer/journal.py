@@ -4,9 +4,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from installer.events import Event, EventKind, Outcome
+
+_GOOD = frozenset((Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DEFERRED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,24 @@ class Journal:
         return _sort_phases(records)
 
 
+def finished_nodes(path: Path, *, since: datetime) -> frozenset[tuple[str, str]]:
+    """Return each phase with a node that the last run finished, unless all of it is finished.
+
+    The next run of the same kind goes on after them; a run that began before `since` is forgotten.
+    """
+    records = list(_last_run(path)) if path.exists() else []
+    end = records[-1] if records else {}
+    if end.get("kind") == EventKind.RUN_FINISHED and end.get("outcome") != Outcome.FAILED:
+        return frozenset()
+    if not records or datetime.fromisoformat(str(records[0]["time"])) < since:
+        return frozenset()
+    return frozenset(
+        (str(record["phase"]), str(record["node"]))
+        for record in records
+        if record["kind"] == EventKind.NODE_FINISHED and record["outcome"] in _GOOD
+    )
+
+
 def _end_torn_line(path: Path, descriptor: int) -> None:
     """Begin a new line when a power cut left half of one."""
     content = path.read_bytes()
@@ -77,11 +98,10 @@ def _sort_phases(records: Sequence[dict[str, object]]) -> Interrupted:
     def phases(kind: EventKind) -> list[str]:
         return [str(record["phase"]) for record in records if record["kind"] == kind]
 
-    good = {Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DEFERRED}
     done = [
         str(record["phase"])
         for record in records
-        if record["kind"] == EventKind.PHASE_FINISHED and record["outcome"] in good
+        if record["kind"] == EventKind.PHASE_FINISHED and record["outcome"] in _GOOD
     ]
     begun = phases(EventKind.PHASE_STARTED)
     planned = records[0].get("phases", ())

@@ -140,6 +140,8 @@ class Stage:
 
     All nodes of the role finish a stage before any begins the next one. `after` names roles that
     must be finished on the whole cluster first; a role that the run does not touch counts as done.
+    A planned restart runs `hand_over` before it, so that others take the node's work; afterwards
+    `settled` must hold on every node that has one before the next node's turn.
     """
 
     name: str  # "etcd", "patroni"
@@ -147,3 +149,5 @@ class Stage:
     state: NodeState = field(default_factory=NodeState)
     gate: Gate | None = None
     steps: tuple[Step, ...] = ()
+    hand_over: Step | None = None
+    settled: Gate | None = None

@@ -83,4 +83,5 @@ def _is_whole(inventory: Inventory, store: CertificateStore) -> bool:
     """Tell whether every secret and certificate is there already."""
     known = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
     is_certified = not store.pending(certificate_requests(inventory))
-    return known.keys() >= SECRET_KINDS.keys() and is_certified
+    made = {name for name, kind in SECRET_KINDS.items() if kind.make}
+    return known.keys() >= made and is_certified

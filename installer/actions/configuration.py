@@ -39,7 +39,7 @@ def _secrets(inventory: Inventory, mask: Mask) -> dict[str, str]:
     lacking = {
         name: GENERATED
         for name, kind in SECRET_KINDS.items()
-        if not (kind.config_path and value_at(inventory.settings, kind.config_path))
+        if kind.make and not (kind.config_path and value_at(inventory.settings, kind.config_path))
     }
     held = {name: mask.word(f"secret {name}", secret.reveal()) for name, secret in known.items()}
     return {f"secret {name}": word for name, word in {**lacking, **held}.items()}

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from installer.actions.cluster import Cluster, open_cluster
-from installer.actions.graph import build_phases
 from installer.actions.on_drift import Decisions
 from installer.actions.options import RunOptions
-from installer.actions.rollout import NODE, Survey
-from installer.actions.transfer import receiving_nodes, transfer_name
+from installer.actions.rollout import TRANSFER, Survey
+from installer.actions.transfer import receiving_nodes
 from installer.engine.observation import digest
-from installer.phases import PhaseResult, select_phases
 from installer.plan.changes import Blanks, Kind, PlannedChange, planned_changes
 from installer.plan.fingerprint import node_words
 from installer.plan.mask import Mask
@@ -29,10 +27,8 @@ def draft(
     cluster: Cluster, seen: Survey, decisions: Decisions, options: RunOptions, mask: Mask
 ) -> Draft:
     """Return what a run would do; what a person decided to keep is in it as kept."""
-    decided = decisions.applied_to(seen)
+    decided = decisions.applied_to(seen).limited_to(options)
     phases = [pair for kit in decided.roles() for pair in kit.phases()]
-    wanted = _selected(decided, options)
-    phases = [(name, stages) for name, stages in phases if name in wanted]
     changes = planned_changes(phases, decided.differences(), mask, _blanks(cluster, seen, mask))
     return Draft(
         changes=(*_transfers(cluster, decided), *_kept(decisions), *changes),
@@ -40,20 +36,12 @@ def draft(
     )
 
 
-def _selected(seen: Survey, options: RunOptions) -> set[str]:
-    def nothing(name: str, stages: Mapping[str, Stage]) -> PhaseResult:
-        raise RuntimeError("a draft runs nothing")
-
-    phases = build_phases(seen.roles(), nothing, base=NODE)
-    return {p.name for p in select_phases(phases, only=options.only, skip=options.skip)}
-
-
 def _transfers(cluster: Cluster, seen: Survey) -> list[PlannedChange]:
     if cluster.bundle is None:
         return []
     return [
         PlannedChange(
-            phase=transfer_name(),
+            phase=TRANSFER,
             node=node,
             kind=Kind.BUNDLE,
             name=str(cluster.bundle.path),

@@ -78,7 +78,8 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
         with survey(cluster.jobs(), look=look, with_content=shows) as seen:
             cluster, seen = _decided(cluster, seen, request, promise)
             with journaled(folder / "journal.jsonl", report) as notify:
-                results = roll_out(seen, options, notify, first=transfer_phases(cluster, seen))
+                first = transfer_phases(cluster, seen.limited_to(options))
+                results = roll_out(seen, options, notify, first=first)
             commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
     return Installed(
         cluster=cluster,

@@ -71,7 +71,8 @@ def plan_cluster(
     with survey(cluster.jobs(), with_content=request.with_content) as seen:
         decisions = decide(seen, request.on_drift, _nobody)
         found = draft(cluster, seen, decisions, request.options, mask)
-        differences = decisions.applied_to(seen).differences()
+        limited = decisions.applied_to(seen).limited_to(request.options)
+        differences = limited.differences()
         drifts = seen.drifts()
     created = now_utc()
     plan = SavedPlan(

@@ -26,7 +26,12 @@ from installer.state import REFUSED, ManagedFile, NodeState, Stage, Step
 
 NODE = "node"  # the pseudo role of what every node has before all else
 TOOLKIT = "toolkit"  # the pseudo role of our environments: packages need not wait for them
+TRANSFER = f"{NODE}/transfer"  # the phase that carries the bundle
+_TRANSFER = Phase(
+    name=TRANSFER, nodes=(), work=lambda: PhaseResult(phase=TRANSFER, outcome=Outcome.SKIPPED)
+)
 T = TypeVar("T")
+StagesByRole = Mapping[str, Mapping[str, tuple[Stage, ...]]]  # node → role → stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,28 @@ class Survey:
         """Return what is seen now beside what other inputs make."""
         stages = self.beside(jobs).stages
         observations = _observe(self.engine, jobs, stages, with_content=self.with_content)
+        return replace(self, stages=stages, observations=observations)
+
+    def limited_to(self, options: RunOptions) -> "Survey":
+        """Return the part that a run with these options is about."""
+
+        def nothing(name: str, stages: Mapping[str, Stage]) -> PhaseResult:
+            raise RuntimeError(f"{name} is only named, and not run")
+
+        phases = build_phases(self.roles(), nothing, base=NODE, first=(_TRANSFER,))
+        names = {p.name for p in select_phases(phases, only=options.only, skip=options.skip)}
+        stages = {
+            node: {
+                role: kept
+                for role, all_of_it in roles.items()
+                if (kept := tuple(stage for stage in all_of_it if stage.name in names))
+            }
+            for node, roles in self.stages.items()
+        }
+        observations = {
+            node: replace(seen, stages=_flat(stages[node]))
+            for node, seen in self.observations.items()
+        }
         return replace(self, stages=stages, observations=observations)
 
     def drifts(self) -> dict[str, tuple[Drifted, ...]]:
@@ -144,6 +171,19 @@ def _glance(engine: Engine, jobs: Sequence[NodeJob]) -> Mapping[str, NodeFacts]:
     return _on_all(engine, jobs, lambda session: session.observe(()).facts)
 
 
+@contextmanager
+def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
+    """Connect to all nodes and yield what each role is made of there: node → role → stages.
+
+    Nothing is compared: for runs that change no file. Raises NodeUnreachable as `survey` does.
+    """
+    with Engine([job.target for job in jobs]) as engine:
+        if unreachable := engine.connect():
+            raise NodeUnreachable(*unreachable.values())
+        facts = _glance(engine, jobs)
+        yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+
+
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     """Return the stages by role, each named `role/stage`: the name of its phase."""
     base = Stage(
@@ -189,16 +229,36 @@ def roll_out(
     """
     if refusals := seen.refusals():
         raise PreflightError(*refusals)
-    run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    run = new_run()
     runner = StageRunner(seen.engine, seen.observations, notify, run=run, options=options)
     phases = select_phases(
         build_phases(seen.roles(), runner, base=NODE, first=first),
         only=options.only,
         skip=options.skip,
     )
-    names = tuple(phase.name for phase in phases)
-    notify(Event(kind=EventKind.RUN_STARTED, run=run, text=options.title, phases=names))
-    results = run_phases(phases, lambda phase: _told(phase, notify, run), abort=seen.engine.close)
+    return run_told(phases, notify, RunName(run, options.title), abort=seen.engine.close)
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """A run's id, and its title for people."""
+
+    run: str
+    title: str
+
+
+def new_run() -> str:
+    """Return an id that no other run has."""
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+
+
+def run_told(
+    phases: Sequence[Phase], notify: Listener, name: RunName, *, abort: Callable[[], None]
+) -> tuple[PhaseResult, ...]:
+    """Run phases and tell of each; raises PhaseFailed with every problem of the run."""
+    run, names = name.run, tuple(phase.name for phase in phases)
+    notify(Event(kind=EventKind.RUN_STARTED, run=run, text=name.title, phases=names))
+    results = run_phases(phases, lambda phase: _told(phase, notify, run), abort=abort)
     problems = tuple(problem for result in results for problem in result.problems)
     outcome = Outcome.FAILED if problems else Outcome.CHANGED
     notify(Event(kind=EventKind.RUN_FINISHED, run=run, outcome=outcome))

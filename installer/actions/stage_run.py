@@ -90,8 +90,8 @@ class StageRunner:
                 self._each(works, [node], functools.partial(_restart, unit))
                 work.changes.append(f"restart {unit}")
                 self._gate(phase, {node: work})
-            if work.problems:
-                return
+                if work.problems:
+                    return
 
     def _gate(self, phase: str, works: dict[str, _Work]) -> None:
         def wait(session: Session) -> None:
@@ -132,10 +132,13 @@ class StageRunner:
         def ask(session: Session) -> None:
             work = works[session.name]
             self._tell(EventKind.NODE_NOTE, phase, session.name, text="look for the cause")
-            problem = work.problems[0]
             since_s = time.monotonic() - work.started + _AROUND_S
-            diagnosis = session.diagnose(work.stage, since_s=since_s, said=problem.what)
-            work.problems[0] = explained(problem, diagnosis, verbose=self._options.verbose)
+            said = "\n".join(problem.what for problem in work.problems)
+            diagnosis = session.diagnose(work.stage, since_s=since_s, said=said)
+            work.problems = [
+                explained(session.name, problem, diagnosis, verbose=self._options.verbose)
+                for problem in work.problems
+            ]
 
         failed = tuple(node for node, work in works.items() if work.problems)
         for node, outcome in self._engine.on_each(failed, ask).items():

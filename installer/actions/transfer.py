@@ -1,7 +1,7 @@
 """Carry the bundle to the nodes that lack something of it."""
 
 from installer.actions.cluster import Cluster
-from installer.actions.rollout import NODE, TOOLKIT, Survey
+from installer.actions.rollout import TOOLKIT, TRANSFER, Survey
 from installer.engine.difference import Difference
 from installer.engine.target import target_of
 from installer.engine.transfer import Shipment, send_to_each
@@ -17,13 +17,7 @@ def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
     nodes = receiving_nodes(seen)
     if not nodes:
         return ()
-    name = transfer_name()
-    return (Phase(name=name, nodes=nodes, work=lambda: _send(name, cluster, nodes)),)
-
-
-def transfer_name() -> str:
-    """Return the name of the phase that carries the bundle."""
-    return f"{NODE}/transfer"
+    return (Phase(name=TRANSFER, nodes=nodes, work=lambda: _send(TRANSFER, cluster, nodes)),)
 
 
 def receiving_nodes(seen: Survey) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Signatures: what a known cause looks like in a journal, on the host, or in a last word."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ class Sign:
     code: str
     source: str
     pattern: str  # of Python's re, searched in single lines
+    follows: bool = False  # from something else, so it explains only where no cause is seen
     ends_wait: bool = False  # waiting cannot cure it: a gate gives up once it is seen to last
 
 
@@ -28,11 +30,29 @@ class Sign:
 def all_signs() -> tuple[Sign, ...]:
     """Return every sign; causes stand before what follows from them."""
     return tuple(
-        Sign(code=code, source=source, pattern=pattern, ends_wait=bool(keys.get("ends_wait")))
+        Sign(
+            code=code,
+            source=source,
+            pattern=pattern,
+            follows=bool(keys.get("follows")),
+            ends_wait=bool(keys.get("ends_wait")),
+        )
         for code, keys in family_data(FAMILY).items()
         for source, patterns in keys["signs"].items()
         for pattern in patterns
     )
+
+
+def causes_in(words: str) -> set[str]:
+    """Return the codes of what a gate's or step's own words name as the cause."""
+    signs = [sign for sign in all_signs() if sign.source in (SAID, ANY) and not sign.follows]
+    lines = words.splitlines()
+    return {s.code for s in signs if any(re.search(s.pattern, line) for line in lines)}
+
+
+def is_consequence(code: str) -> bool:
+    """Tell whether a code only follows from something else."""
+    return bool(family_data(FAMILY)[code].get("follows"))
 
 
 def first_cause(codes: Iterable[str]) -> str | None:

@@ -12,10 +12,12 @@ from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
+from installer.cli.halt import start, stop
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
+from installer.cli.restart import restart
 from installer.report import print_text, print_timing, report_for
 
 _PLAN = click.option(
@@ -113,6 +115,9 @@ def preflight(
 
 cluster.add_command(plan)
 cluster.add_command(drift)
+cluster.add_command(restart)
+cluster.add_command(stop)
+cluster.add_command(start)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

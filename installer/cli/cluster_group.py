@@ -16,6 +16,11 @@ QUICK = {
         "whatif",
         "What survives when nodes or zones are lost.",
     ),
+    "may-stop": (
+        "installer.cli.may_stop",
+        "may_stop",
+        "May these hosts stop now, and which may be next?",
+    ),
     "status": (
         "installer.cli.status",
         "status",

@@ -109,7 +109,8 @@ def _bad_value(breach: _Breach, schema: Document) -> Finding:
     above = field_at(schema, breach.path[:-1])
     description = field.get("description") or above.get("description", "")
     shown = "the value" if field.get("x-secret") else repr(breach.value)
-    if breach.keyword == "enum" and breach.value in (removed := above.get("x-removed", {})):
+    removed = above.get("x-removed", {})
+    if breach.keyword == "enum" and isinstance(breach.value, str) and breach.value in removed:
         remedy = removed[breach.value]
         return Finding(breach.path, _value_text(breach, shown), remedy, "dead-key")
     remedy = ": ".join(filter(None, (_correction(breach), description)))

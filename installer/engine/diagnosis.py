@@ -56,10 +56,23 @@ def diagnose_request(stage: Stage, *, since_s: float, said: str) -> dict[str, An
         "said": said,
         "signs": [(sign.code, sign.source, sign.pattern) for sign in all_signs()],
         "paths": [*stage.state.data, *_EVERYWHERE],
-        "certificates": [
-            file.path for file in stage.state.files if file.path.endswith((".crt", ".pem"))
-        ],
+        "certificates": certificates_of(stage),
         "ports": ports_of(units),
+    }
+
+
+def certificates_of(stage: Stage) -> dict[str, list[str]]:
+    """Return the certificates that this stage's units use, and which units use each.
+
+    What no unit names as a reason to restart is used by all of them: etcd reads its own anew.
+    """
+    running = [unit for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
+    named = {unit.name: {*unit.restart_on, *unit.reload_on} for unit in running}
+    paths = [*(file.path for file in stage.state.files), *sorted(set().union(*named.values()))]
+    return {
+        path: [name for name, its in named.items() if path in its] or list(named)
+        for path in paths
+        if named and path.endswith((".crt", ".pem"))
     }
 
 
@@ -94,6 +107,7 @@ def read_diagnosis(told: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Di
             unit: without_credentials(masked(text, secrets))
             for unit, text in told["journal"].items()
         },
+        failing=tuple(told["failing"]),
     )
 
 

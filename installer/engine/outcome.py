@@ -75,7 +75,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A line on the node that shows a known cause."""
+    """The newest line of one source that shows a known cause."""
 
     code: str
     source: str  # a unit, or "host", "said", "kernel"
@@ -85,7 +85,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What a node knows of a failure: the newest line of each known cause, its journals' ends."""
+    """What a node knows of a failure: the lines that show a cause, and its journals' ends."""
 
     matches: tuple[Match, ...] = ()
     journal: Mapping[str, str] = field(default_factory=dict)  # unit: its last lines
+    failing: tuple[str, ...] = ()  # units of the stage that do not run

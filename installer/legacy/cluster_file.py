@@ -78,7 +78,7 @@ def _unknown(old: Document, told: set[KeyPath]) -> Iterator[Remark]:
 
 def _settings(old: Document) -> Document:
     """Return the old file's parts, and what it says of single machines, as a config.yaml."""
-    own = [vm.get("extra_config") or {} for vm in old["existing_vms"].values()]
+    own = [_section(vm, "extra_config") for vm in old["existing_vms"].values()]
     parts = [without(section, {("networks",)}) for section in own]
     parts += [
         nested(place, value) for path, place in _PLACES.items() if (value := value_at(old, path))
@@ -120,6 +120,12 @@ def _named_secrets(config: Converted) -> tuple[dict[str, Any], dict[str, Any]]:
     return secrets, config.document
 
 
+def _section(above: Document, key: str) -> Document:
+    """Return a mapping of the old file; empty where something else stands."""
+    value = above.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _ssh(old: Document) -> dict[str, Any]:
     keys = {"user": old.get("ssh_user"), "private_key": old.get("ssh_key_path")}
     return {key: value for key, value in keys.items() if value}
@@ -127,7 +133,7 @@ def _ssh(old: Document) -> dict[str, Any]:
 
 def _node(old: Document, key: str, vm: Document) -> dict[str, Any]:
     public = vm.get("public_ip")
-    own = (vm.get("extra_config") or {}).get("networks") or {}
+    own = _section(_section(vm, "extra_config"), "networks")
     networks = {name: ip for name, ip in own.items() if name not in ("default", "external")}
     return {
         "name": vm.get("hostname") or key,
@@ -140,7 +146,7 @@ def _node(old: Document, key: str, vm: Document) -> dict[str, Any]:
 
 def _roles(old: Document, key: str) -> list[str]:
     if len(old["existing_vms"]) == _COMPACT:
-        is_external = bool((old.get("external_db_configuration") or {}).get("host"))
+        is_external = bool(_section(old, "external_db_configuration").get("host"))
         return ["queue", "manager"] if is_external else ["database", "queue", "manager"]
     role = _ROLES.get(key.rpartition("-")[0])
     if role is None:

@@ -76,17 +76,18 @@ def _services(document: Document) -> tuple[dict[str, Any], list[Remark]]:
     told = [
         remark(gone[service], (_SERVICES, index))
         for index, service in enumerate(listed)
-        if service in gone
+        if isinstance(service, str) and service in gone
     ]
-    kept = [service for service in listed if service not in gone]
+    dropped = {found.path[-1] for found in told}
+    kept = [service for index, service in enumerate(listed) if index not in dropped]
     return _given({**document, _SERVICES: kept}), told
 
 
 def _policies(document: Document) -> tuple[dict[str, Any], list[Remark]]:
     """Leave out the mirroring of queues, and policies that said nothing else."""
     listed = value_at(document, _POLICIES)
-    if not isinstance(listed, list):
-        return dict(document), []
+    if not isinstance(listed, list) or not all(map(_is_policy, listed)):
+        return dict(document), []  # the shape is told by another step
     (prefix, entry), *_ = table()["policies"].items()
     told: list[Remark] = []
     kept: list[dict[str, Any]] = []
@@ -100,6 +101,10 @@ def _policies(document: Document) -> tuple[dict[str, Any], list[Remark]]:
     return _given(merged(document, nested(_POLICIES, kept))), told
 
 
+def _is_policy(policy: object) -> bool:
+    return isinstance(policy, Mapping) and isinstance(policy.get("policy", {}), Mapping)
+
+
 def _members(document: Document) -> tuple[dict[str, Any], list[Remark]]:
     """Write members as they are written today: brokers by networks, databases by `ip`."""
     told: list[Remark] = []
@@ -110,6 +115,8 @@ def _members(document: Document) -> tuple[dict[str, Any], list[Remark]]:
     ):
         members = value_at(result, path)
         for name, member in members.items() if isinstance(members, Mapping) else ():
+            if not isinstance(member, str | Mapping):
+                continue  # the shape is told by another step
             address = member if isinstance(member, str) else member.get(key)
             if not address or (not isinstance(member, str) and below == (key,)):
                 continue

@@ -42,7 +42,8 @@ def as_json(examination: Examination, seconds: float) -> dict[str, Any]:
         "counts": dict(number),
         "findings": [
             {
-                "node": problem.where,
+                "node": result.node,
+                "where": problem.where,
                 "code": problem.code,
                 "verdict": str(result.verdict),
                 "what": problem.what,

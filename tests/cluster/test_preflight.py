@@ -19,8 +19,8 @@ import yaml
 from installer.sandbox.enter import command_in, command_on
 from tests.cluster.preflight_breaks import BREAKS, DISAGREEMENTS
 from tests.support.cluster import ROOT, TOOL
+from tests.support.host_state import changes_between, host_state
 from tests.support.sandbox import Sandbox
-from tests.support.snapshot import snapshot
 
 pytestmark = pytest.mark.cluster
 
@@ -93,6 +93,9 @@ class Hosts:
                 assert finding["remedy"]
                 found[finding["node"]][finding["code"]] = finding["what"]
         return found
+
+    def state(self, host: str) -> set[str]:
+        return host_state(lambda script: self.sandbox.output(host, "sh", "-euc", script))
 
     def sh(self, host: str, script: str) -> None:
         self.sandbox.output(host, "sh", "-euc", script)
@@ -195,11 +198,8 @@ class TestInventories:
             for host in (one, two):
                 hosts.sh(host, "cat /root/hosts >/etc/hosts")
 
-        assert {n: set(codes) for n, codes in found.items()} == {
-            one: {"name-unresolved"},
-            two: {"name-disputed"},
-            three: set(),
-        }
+        told = {name: {code for code in codes if "name" in code} for name, codes in found.items()}
+        assert told == {one: {"name-unresolved"}, two: {"name-disputed"}, three: set()}
 
     def test_no_package_source_without_a_bundle(self, hosts):
         one, two, _ = hosts.names
@@ -361,11 +361,9 @@ def test_reports_for_persons_and_for_build_servers(hosts):
 
 
 def test_nothing_is_changed_on_any_host(hosts):
-    before = {host: snapshot(hosts.sandbox, host) for host in hosts.names}
+    before = {host: hosts.state(host) for host in hosts.names}
 
     hosts.preflight()
 
-    after = {host: snapshot(hosts.sandbox, host) for host in hosts.names}
-    assert {host: before[host].differences(after[host]) for host in hosts.names} == {
-        host: [] for host in hosts.names
-    }
+    changes = {host: changes_between(before[host], hosts.state(host)) for host in hosts.names}
+    assert changes == {host: [] for host in hosts.names}

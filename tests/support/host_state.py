@@ -27,7 +27,8 @@ _SMALL = "512k"  # larger files are told apart by size and times
 _SCRIPT = r"""
 prune() { for path in {own}; do printf -- '-path %s -o ' "$path"; done; echo -path /nowhere; }
 find / -xdev \( $(prune) \) -prune -o \
-    -printf 'path %p %y %m %U %G %n %i mtime %T@ ctime %C@ %l\n' | sed 's/^\(path [^ ]* d .*\)$/\1/'
+    -type d -printf 'path %p %y %m %U %G\n' -o \
+    -printf 'path %p %y %m %U %G %n %i mtime %T@ ctime %C@ %l\n'
 find {hashed} -xdev \( $(prune) \) -prune -o -type f -size -{small} -print0 2>/dev/null \
     | xargs -0 sha256sum | sed 's/^/digest /'
 dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Abbrev}\n'
@@ -55,7 +56,8 @@ def host_state(run: Remote, *, besides: Iterable[str] = ()) -> set[str]:
     """Return a line for each path, package and unit: another one for whatever is changed.
 
     A path's line has its rights, links, inode, times and the target of a link; small files of
-    ours and of the administrator have their digests besides.
+    ours and of the administrator have their digests besides. A directory's has its rights only:
+    what comes and goes in it has lines of its own, and systemd-tmpfiles touches many.
     """
     script = (
         _SCRIPT.replace("{own}", " ".join((*_OWN_LIFE, *besides)))

@@ -30,22 +30,24 @@ HOST, SAID, ANY, KERNEL = "host", "said", "any", "kernel"
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Return each code that matches with its newest line, and the end of each journal.
+    """Return each code that matches with its newest line in each source, and each journal's end.
 
     Only what was said within the last `since_s` counts, unless nothing there matches.
     """
-    from installer.engine.node.probes import host_lines
+    from installer.engine.node.probes import failing_units, host_lines
 
     now = time.time()
+    failing = failing_units(request["units"])
     lines = [(SAID, now, text) for text in request["said"].splitlines()]
-    lines += [(HOST, now, text) for text in host_lines(request)]
+    lines += [(HOST, now, text) for text in host_lines(request, failing)]
     spoken = list(log_lines(request["units"], now - max(_EARLIER_S, request["since_s"])))
     recent = [line for line in spoken if line[1] >= now - request["since_s"]]
     found = matches(lines + recent, request["signs"])
     if not found:
         found = matches(spoken, request["signs"])
     return {
-        "matches": [(code, *line) for code, line in found.items()],
+        "matches": [(code, *line) for (code, _), line in found.items()],
+        "failing": [facts["Id"] for facts in failing],
         "journal": {unit: _tail(spoken, unit) for unit in request["units"]},
     }
 
@@ -61,8 +63,11 @@ class Watch:
         self._seen: dict[str, tuple[int, float]] = {}  # code → how many looks, when the last did
         self.is_hopeless = False
 
-    def sees_no_hope(self) -> bool:
-        """Tell whether one cause came again and again; look when it is time."""
+    def sees_no_hope(self, said: str = "") -> bool:
+        """Tell whether one cause came again and again; look when it is time.
+
+        `said` is the check's last answer.
+        """
         now = time.monotonic()
         if not self._wanted["signs"] or now < self._looked + _LOOK_INTERVAL_S:
             return False
@@ -72,12 +77,12 @@ class Watch:
             for code, (count, when) in self._seen.items()
             if when > now - _FORGOTTEN_S
         }
-        for code in self._look():
+        for code in self._look(said):
             self._seen[code] = (self._seen.get(code, (0, now))[0] + 1, now)
         self.is_hopeless = any(count >= _LOOKS for count, _ in self._seen.values())
         return self.is_hopeless
 
-    def _look(self) -> set[str]:
+    def _look(self, said: str) -> set[str]:
         """Return the codes of what was said since the last look, or since the start by the dead."""
         from installer.engine.node.probes import hopeless_lines, unit_facts
 
@@ -85,24 +90,27 @@ class Watch:
         dead = [f["Id"] for f in unit_facts(self._units) if f.get("ActiveState") == "failed"]
         living = [unit for unit in self._units if unit not in dead]
         lines = [(HOST, since, text) for text in hopeless_lines(self._units, self._wanted["ports"])]
+        lines += [(SAID, since, text) for text in said.splitlines()]
         lines += log_lines(dead, self._began - _BEFORE_GATE_S)
         lines += [line for line in log_lines(living, since) if line[1] >= since]
-        return set(matches(lines, self._wanted["signs"]))
+        return {code for code, _ in matches(lines, self._wanted["signs"])}
 
 
-def matches(lines: list[Line], signs: list[tuple[str, str, str]]) -> dict[str, Line]:
-    """Return code → the newest line that shows it; `signs` are code, source and pattern."""
+def matches(lines: list[Line], signs: list[tuple[str, str, str]]) -> dict[tuple[str, str], Line]:
+    """Return (code, where) → the newest line that shows it; `signs`: code, source and pattern."""
     import re
 
-    found: dict[str, Line] = {}
+    found: dict[tuple[str, str], Line] = {}
     patterns = [(code, source, re.compile(pattern)) for code, source, pattern in signs]
     for where, when, text in lines:
         name = where.removesuffix(".service")
         for code, source, pattern in patterns:
-            if source not in (name, ANY) or (code in found and found[code][1] > when):
+            if source not in (name, ANY):
+                continue
+            if ((code, where) in found) and found[code, where][1] > when:
                 continue
             if match := pattern.search(text):
-                found[code] = (where, when, _excerpt(text, match.start()))
+                found[code, where] = (where, when, _excerpt(text, match.start()))
     return found
 
 

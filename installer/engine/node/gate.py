@@ -35,7 +35,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         pause = _pause(time.monotonic() - asked)
         if done["code"] == 0 or deferred or time.monotonic() + _INTERVAL_S > deadline:
             break
-        if watch.sees_no_hope():
+        if watch.sees_no_hope(done["stdout"] + done["stderr"]):
             break
         time.sleep(min(pause, max(_INTERVAL_S, deadline - time.monotonic())))
     return {

@@ -20,19 +20,19 @@ _LEAST_FILES = 50
 _RESULTS = "Id,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts"
 
 
-def host_lines(request: dict[str, Any]) -> Iterator[str]:
+def host_lines(request: dict[str, Any], failing: list[dict[str, str]]) -> Iterator[str]:
     """Yield one line for each thing that is not as a service needs it."""
     yield from _file_systems(request["paths"])
-    yield from _units(request["units"])
+    yield from _unit_lines(failing)
     yield from _default_clusters()
-    yield from _certificates(request["certificates"])
+    yield from _certificates(_used(request["certificates"], failing))
     yield from _listeners(request["ports"])
 
 
 def hopeless_lines(units: list[str], ports: dict[int, list[str]]) -> Iterator[str]:
     """Yield of these lines those that are cheap enough to ask for while a gate waits."""
     yield from _file_systems(["/var/lib"])
-    yield from _units(units)
+    yield from _unit_lines(failing_units(units))
     yield from _listeners(ports)
 
 
@@ -67,11 +67,16 @@ def unit_facts(units: list[str]) -> Iterator[dict[str, str]]:
         yield dict(line.partition("=")[::2] for line in block.splitlines())
 
 
-def _units(units: list[str]) -> Iterator[str]:
-    for facts in unit_facts(units):
-        if facts.get("ActiveState") not in ("active", "reloading"):
-            words = " ".join(f"{key}={value}" for key, value in facts.items() if key != "Id")
-            yield f"unit {facts.get('Id')}: {words}"
+def failing_units(units: list[str]) -> list[dict[str, str]]:
+    """Return what systemd knows of those units that do not run."""
+    running = ("active", "reloading")
+    return [facts for facts in unit_facts(units) if facts.get("ActiveState") not in running]
+
+
+def _unit_lines(failing: list[dict[str, str]]) -> Iterator[str]:
+    for facts in failing:
+        words = " ".join(f"{key}={value}" for key, value in facts.items() if key != "Id")
+        yield f"unit {facts['Id']}: {words}"
 
 
 def _default_clusters() -> Iterator[str]:
@@ -86,13 +91,25 @@ def _default_clusters() -> Iterator[str]:
                 yield f"Debian's cluster {name.removesuffix('.pid')} runs as process {pid}"
 
 
+def _used(certificates: dict[str, list[str]], failing: list[dict[str, str]]) -> list[str]:
+    """Return the certificates that a failing unit uses; where none fails, that any unit uses."""
+    names = {facts["Id"] for facts in failing}
+    return [path for path, users in certificates.items() if not names or names.intersection(users)]
+
+
+def _is_key(path: str) -> bool:
+    with open(path, "rb") as file:
+        text = file.read()
+    return b"PRIVATE KEY-----" in text and b"BEGIN CERTIFICATE" not in text
+
+
 def _certificates(paths: list[str]) -> Iterator[str]:
     """Yield which certificates this host's clock calls not valid."""
     import ssl
 
     now = time.time()
     for path in paths:
-        if not os.path.exists(path):
+        if not os.path.exists(path) or _is_key(path):
             continue
         try:
             facts = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]

@@ -34,6 +34,7 @@ def patroni_stage(db: DatabaseSettings) -> Stage:
             *((application_step(db, db.application),) if db.application else ()),
             _parameters_step(db),
         ),
+        hand_over=_hand_over_step(db) if db.peers else None,
     )
 
 
@@ -124,6 +125,17 @@ def _parameters_step(db: DatabaseSettings) -> Step:
         script=render(
             "database/parameters.sh.j2", holds=holds, lowered=lowered, restart=restart
         ).decode(),
+        secrets=_rest_password(db),
+        timeout_s=180,
+    )
+
+
+def _hand_over_step(db: DatabaseSettings) -> Step:
+    """Return the step that makes a replica lead: a switchover pauses less than a failover."""
+    return Step(
+        name="Let a replica lead in place of this node",
+        guard=probe("patroni", "leads-not", db.me.address, db.me.name),
+        script=probe("patroni", "hand-over", db.me.address, db.rest_user, db.me.name),
         secrets=_rest_password(db),
         timeout_s=180,
     )

@@ -4,6 +4,8 @@ usage: patroni_probe.py cluster HOST MEMBERS REPLICA-STATE SYNCHRONOUS PEER…
        patroni_probe.py holds HOST
        patroni_probe.py change HOST USER
        patroni_probe.py restart HOST USER NAME
+       patroni_probe.py leads-not HOST NAME
+       patroni_probe.py hand-over HOST USER NAME
 The wanted part of the cluster's configuration is JSON in the environment variable PATRONI_CONFIG,
 the password of the REST interface in PATRONI_REST_PASSWORD, and who restarts first in LEADER_FIRST
 (yes or no).
@@ -29,6 +31,7 @@ _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
 _RELOADED_S = 15.0
 _POLL_S = 0.5
 _PASSING = (http.client.UNAUTHORIZED, http.client.CONFLICT)
+_FOLLOWING = ("running", "streaming")
 _SYNCHRONOUS = ("sync_standby", "quorum_standby")
 
 
@@ -184,6 +187,47 @@ def is_in_turn(members: Sequence[Mapping[str, Any]], name: str, *, leader_first:
     return is_leader is leader_first or not first
 
 
+def check_leads_not(host: str, name: str) -> int:
+    """Return 0 unless this member leads; one whose Patroni does not run leads nobody."""
+    try:
+        return 1 if _leader(Patroni(host).get("/cluster")["members"]) == name else 0
+    except ConnectionRefusedError:
+        return 0
+
+
+def hand_over(host: str, user: str, name: str) -> int:
+    """Let the best replica lead in place of this member, and wait until it does."""
+    patroni = Patroni(host, user)
+    candidate = best_candidate(patroni.get("/cluster")["members"])
+    if candidate is None:
+        raise Refusal("no replica may take over: none streams")
+    patroni.change("POST", "/switchover", {"leader": name, "candidate": candidate})
+    deadline = time.monotonic() + _RESTART_S
+    while (leader := _leader(patroni.get("/cluster")["members"])) in (None, name):
+        if time.monotonic() > deadline:
+            raise Refusal(f"{leader or 'nobody'} leads {_RESTART_S:.0f} s after the switchover")
+        time.sleep(_POLL_S)
+    print(f"{leader} leads")  # noqa: T201
+    return 0
+
+
+def best_candidate(members: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the replica that lacks no commit: a synchronous one where there is any."""
+    following = [m for m in members if m["role"] != "leader" and m["state"] in _FOLLOWING]
+    following.sort(key=lambda m: (m["role"] not in _SYNCHRONOUS, _lag(m)))
+    return str(following[0]["name"]) if following else None
+
+
+def _lag(member: Mapping[str, Any]) -> float:
+    lag = member.get("lag")
+    return float(lag) if isinstance(lag, (int, float)) else float("inf")
+
+
+def _leader(members: Sequence[Mapping[str, Any]]) -> str | None:
+    running = (m["name"] for m in members if m["role"] == "leader" and m["state"] == "running")
+    return next(running, None)
+
+
 def _has_etcd(host: str) -> bool:
     """Tell whether a member is installed: Patroni itself is silent until etcd is complete."""
     context = _context()
@@ -208,6 +252,8 @@ _ACTIONS: dict[str, Callable[..., int]] = {
     "holds": check_config,
     "change": change_config,
     "restart": restart_in_turn,
+    "leads-not": check_leads_not,
+    "hand-over": hand_over,
 }
 
 

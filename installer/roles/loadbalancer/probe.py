@@ -1,6 +1,6 @@
 """Ask HAProxy on this node which managers work; sent to the node as text, standard library only.
 
-usage: probe.py if-any|at-least-one SOCKET VIRTUAL_IP|- ADDRESS…
+usage: probe.py if-any|at-least-one|all SOCKET VIRTUAL_IP|- ADDRESS…
 With if-any it is fine that no manager can be reached at all: the first rollout begins like that.
 """
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 DEFERRED = 75  # EX_TEMPFAIL: no manager is there yet
-_IF_ANY = "if-any"
+_IF_ANY, _ALL = "if-any", "all"
 _ANSWER_S = 5.0
 _REACH_S = 1.0
 _PORT = 443
@@ -54,6 +54,8 @@ def main(words: Sequence[str]) -> int:
         return _say(1, f"HAProxy does not answer: {error}")
     working = [name for name, works, _ in found if works]
     seen = "; ".join(f"{name}: {said}" for name, _, said in found) or "no manager was checked yet"
+    if wanted == _ALL and len(working) < len(found):
+        return _say(1, seen)
     if not working and any(map(_reaches, managers)):
         return _say(1, seen)
     if not working and wanted != _IF_ANY:

@@ -4,15 +4,26 @@ import shlex
 from pathlib import Path
 
 from installer.roles.loadbalancer.settings import TLS_FOLDER, LoadBalancerSettings, VirtualAddress
-from installer.state import Directory, Gate, ManagedFile, NodeState, Package, Stage, Unit
+from installer.state import Directory, Gate, ManagedFile, NodeState, Package, Stage, Step, Unit
 from installer.templates import render
 
 HAPROXY = "haproxy.service"
 KEEPALIVED = "keepalived.service"
 STATISTICS = "/run/haproxy/stats.sock"
 _KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
-_IF_ANY, _AT_LEAST_ONE = "if-any", "at-least-one"  # what the probe wants of the managers
+_IF_ANY, _AT_LEAST_ONE, _ALL = (
+    "if-any",
+    "at-least-one",
+    "all",
+)  # what the probe wants of the managers
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
+
+
+_LEAVE = Step(
+    name="Leave the virtual address to the other load balancer",
+    guard=f"! systemctl is-active --quiet {KEEPALIVED}",
+    script=f"systemctl stop {KEEPALIVED}",
+)
 
 
 def loadbalancer_stages(balancer: LoadBalancerSettings) -> tuple[Stage, ...]:
@@ -27,11 +38,13 @@ def loadbalancer_stages(balancer: LoadBalancerSettings) -> tuple[Stage, ...]:
             name="haproxy",
             state=_haproxy(balancer) | (_keepalived(address) if address else NodeState()),
             gate=_gate(balancer, "HAProxy serves what managers there are", _IF_ANY),
+            hand_over=_LEAVE if address else None,
         ),
         Stage(
             name="managers",
             after=("manager",),
             gate=_gate(balancer, "a manager works behind HAProxy", _AT_LEAST_ONE),
+            settled=_gate(balancer, "all managers work behind HAProxy", _ALL),
         ),
     )
 

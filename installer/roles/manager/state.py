@@ -22,6 +22,7 @@ from installer.state import (
     NodeState,
     Package,
     Stage,
+    Step,
     Unit,
     UnitTarget,
     User,
@@ -40,6 +41,14 @@ _UNIT_FOLDER = "/etc/systemd/system"
 _CODE = environment_mark("manager")  # changes with the runtime's environment
 
 
+# load balancers send what it refuses to another manager; requests under way are answered
+_LEAVE = Step(
+    name="Take no more requests",
+    guard=f"! systemctl is-active --quiet {NGINX}",
+    script=f"systemctl stop {NGINX}",
+)
+
+
 def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
     """Return the stages of a manager: packages, its part in the cluster, its services."""
     return (
@@ -54,6 +63,7 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
             name="services",
             state=_services(manager) | web_state(manager.web),
             gate=_rest_gate(manager),
+            hand_over=_LEAVE,
         ),
     )
 

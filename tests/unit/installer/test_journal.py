@@ -1,5 +1,9 @@
+from datetime import UTC, datetime, timedelta
+
 from installer.events import Event, EventKind, Outcome
-from installer.journal import Journal
+from installer.journal import Journal, finished_nodes
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def start(run="r1"):
@@ -59,3 +63,44 @@ def test_others_cannot_read_the_journal(tmp_path):
     journal(tmp_path, start())
 
     assert (tmp_path / "journal.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def node_end(node, outcome=Outcome.CHANGED):
+    kind = EventKind.NODE_FINISHED
+    return Event(kind=kind, run="r1", phase="a", node=node, outcome=outcome)
+
+
+def run_end(outcome):
+    return Event(kind=EventKind.RUN_FINISHED, run="r1", outcome=outcome)
+
+
+def test_a_killed_run_leaves_the_nodes_that_it_finished(tmp_path):
+    events = (start(), node_end("n-1"), node_end("n-2", Outcome.UNCHANGED))
+    journal(tmp_path, *events, node_end("n-3", Outcome.FAILED))
+
+    found = finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO)
+
+    assert found == {("a", "n-1"), ("a", "n-2")}
+
+
+def test_a_failed_run_is_gone_on_with_as_a_killed_one(tmp_path):
+    journal(tmp_path, start(), node_end("n-1"), run_end(Outcome.FAILED))
+
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == {("a", "n-1")}
+
+
+def test_after_a_run_that_did_all_the_next_begins_anew(tmp_path):
+    journal(tmp_path, start(), node_end("n-1"), run_end(Outcome.CHANGED))
+
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == frozenset()
+
+
+def test_without_a_journal_nothing_is_finished(tmp_path):
+    assert finished_nodes(tmp_path / "journal.jsonl", since=LONG_AGO) == frozenset()
+
+
+def test_a_run_of_long_ago_is_forgotten(tmp_path):
+    journal(tmp_path, start(), node_end("n-1"))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    assert finished_nodes(tmp_path / "journal.jsonl", since=tomorrow) == frozenset()

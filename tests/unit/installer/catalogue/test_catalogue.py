@@ -16,7 +16,7 @@ from installer.catalogue import entries, entry, families, family_data, near_code
 CODE = Path(installer.__file__).parent
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # `signs`, `ends_wait`: only of signatures; `waivable`: of rules, see installer/config/waivers.py
-KEYS = {"title", "cause", "evidence", "next", "see", "signs", "ends_wait", "waivable"}
+KEYS = {"title", "cause", "evidence", "next", "see", "signs", "ends_wait", "follows", "waivable"}
 ALL = {found.code: found for found in entries()}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from installer.catalogue.signatures import ANY, all_signs, first_cause
+from installer.catalogue.signatures import ANY, all_signs, causes_in, first_cause
 from installer.engine.node.diagnose import matches
 
 HERE = Path(__file__).parent
@@ -26,7 +26,8 @@ HEALTHY = [line.split(": ", 1) for line in (HERE / "healthy.txt").read_text().sp
 
 
 def cause_of(*lines):
-    return first_cause(matches([(source, 0.0, text) for source, text in lines], SIGNS))
+    found = matches([(source, 0.0, text) for source, text in lines], SIGNS)
+    return first_cause(code for code, _ in found)
 
 
 @pytest.mark.parametrize(("code", "source", "line"), CASES)
@@ -56,6 +57,15 @@ def test_a_cause_is_told_before_what_follows_from_it():
     why = '{"error":"tls: failed to verify certificate: x509: certificate signed by unknown authority"}'  # noqa: E501
 
     assert cause_of(("etcd", refused), ("etcd", why)) == "certificate-wrong-ca"
+
+
+def test_what_a_step_says_names_a_cause_but_not_what_follows_from_one():
+    """Its connection was refused: why, the service says that refused it."""
+    unknown = (
+        "failed with exit 3: /opt/manager/manager.yaml: rabbitmq.vhost: unknown key / → remove it"
+    )
+
+    assert causes_in(f"connection refused\n{unknown}") == {"service-refuses-its-configuration"}
 
 
 def test_the_words_of_another_service_do_not_count():

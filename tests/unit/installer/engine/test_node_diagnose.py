@@ -7,6 +7,7 @@ import pytest
 from installer.engine import diagnosis
 from installer.engine.node import diagnose, probes
 from installer.secrets import Secret
+from installer.state import ManagedFile, NodeState, Stage, Unit
 
 NOW = 1_800_000_000.0
 SIGNS = [("disk-full", "any", "No space left"), ("etcd-auth-off", "etcd", "not enabled")]
@@ -16,7 +17,7 @@ REQUEST = {
     "said": "",
     "signs": SIGNS,
     "paths": [],
-    "certificates": [],
+    "certificates": {},
     "ports": {},
 }
 
@@ -120,6 +121,21 @@ def test_a_journals_end_comes_with_the_answer(host):
     assert tail[-1].endswith("line 49")
 
 
+def test_each_source_of_a_code_is_told(host):
+    """What the step itself said must not be hidden by what is newer elsewhere."""
+    host.says("No space left on device", ago_s=0)
+
+    found = diagnose.main(REQUEST | {"said": "No space left on device"})["matches"]
+
+    assert sorted(match[1] for match in found) == ["etcd.service", "said"]
+
+
+def test_the_units_that_do_not_run_are_told(host):
+    host.failed.add("etcd.service")
+
+    assert diagnose.main(REQUEST)["failing"] == ["etcd.service"]
+
+
 class TestWatch:
     WANTED = {"signs": SIGNS, "ports": {}}  # noqa: RUF012
 
@@ -151,6 +167,16 @@ class TestWatch:
             answers.append(watch.sees_no_hope())
 
         assert answers.index(True) == 8
+
+    def test_a_check_that_answers_the_same_cause_again_and_again_does(self, host):
+        """A broker writes once that it has an alarm; the gate's check sees it each time."""
+        watch = diagnose.Watch(["etcd.service"], self.WANTED)
+        answers = []
+        for _ in range(3):
+            host.clock += 5
+            answers.append(watch.sees_no_hope("db-1: No space left on device"))
+
+        assert answers == [False, False, True]
 
     def test_what_was_said_long_ago_is_forgotten(self, host):
         watch = diagnose.Watch(["etcd.service"], self.WANTED)
@@ -194,6 +220,53 @@ class TestProbes:
         assert list(probes._listeners({80: ["nginx.service"]})) == []
 
 
+class TestCertificates:
+    """A certificate counts only where a unit that does not run uses it."""
+
+    SIGNS = [("certificate-unreadable", "host", "^certificate .* cannot be read")]  # noqa: RUF012
+
+    def found(self, host, certificates):
+        units = ["nginx.service", "syncthing.service"]
+        request = {"units": units, "certificates": certificates, "signs": self.SIGNS}
+        return codes(diagnose.main(REQUEST | request))
+
+    def test_one_that_the_failing_unit_uses_is_read(self, host, tmp_path):
+        (tmp_path / "node.crt").write_text("no PEM")
+        host.failed.add("nginx.service")
+
+        found = self.found(host, {str(tmp_path / "node.crt"): ["nginx.service"]})
+
+        assert found == ["certificate-unreadable"]
+
+    def test_that_of_a_unit_that_runs_is_not(self, host, tmp_path):
+        (tmp_path / "cert.pem").write_text("no PEM")
+        host.failed.add("nginx.service")
+
+        assert not self.found(host, {str(tmp_path / "cert.pem"): ["syncthing.service"]})
+
+    def test_a_key_is_no_certificate(self, host, tmp_path):
+        (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n")
+        host.failed.add("syncthing.service")
+
+        assert not self.found(host, {str(tmp_path / "key.pem"): ["syncthing.service"]})
+
+
+def test_a_certificate_is_of_the_units_that_name_it_or_of_all():
+    crt, pem, other = "/tls/node.crt", "/sync/cert.pem", "/tls/ca.crt"
+    units = (Unit(name="a.service", restart_on=(crt, pem)), Unit(name="b.service"))
+    files = (ManagedFile(path=other, content=b""),)
+
+    found = diagnosis.certificates_of(Stage(name="x", state=NodeState(files=files, units=units)))
+
+    assert found == {other: ["a.service", "b.service"], crt: ["a.service"], pem: ["a.service"]}
+
+
+def test_a_stage_that_runs_no_unit_has_no_certificate_to_blame():
+    files = (ManagedFile(path="/sync/cert.pem", content=b""),)
+
+    assert diagnosis.certificates_of(Stage(name="x", state=NodeState(files=files))) == {}
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -211,6 +284,7 @@ def test_the_secrets_of_a_stage_are_masked():
     told = {
         "matches": [("x", "etcd.service", NOW, "token hunter22")],
         "journal": {"etcd.service": "hunter22"},
+        "failing": [],
     }
 
     found = diagnosis.read_diagnosis(told, {"PASSWORD": Secret("hunter22")})

@@ -290,6 +290,31 @@ def test_a_machine_whose_work_is_unknown_is_a_problem(old, tmp_path, capsys):
     assert not (tmp_path / "new.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rabbitmq: {policies: [x, 1, {policy: z}], cluster_members: [1]}",
+        "rabbitmq: {cluster_members: {a: 5, b: [1]}}",
+        "postgresql_server: {cluster: {nodes: {x: null, y: 5}}}",
+        "services_to_install: [1, {a: b}]",
+        "services_to_install: all",
+        "postgresql_server: []\nmanager: 5",
+        "manager: {security: {admin_password: 12345678}}",
+        "existing_vms: {n-1: {extra_config: 5}, n-2: {extra_config: {networks: 3}}, n-3: {}}",
+        "existing_vms: {manager-1: {}}\ncredentials: 7\nexternal_db_configuration: x",
+        "existing_vms: []",
+    ],
+)
+def test_an_old_file_that_is_none_is_told_in_words(text, tmp_path, capsys):
+    (tmp_path / "old.yaml").write_text(text + "\n")
+
+    code = run(["import", str(tmp_path / "old.yaml"), "-o", str(tmp_path / "new.yaml")])
+
+    said = capsys.readouterr()
+    assert code == 3
+    assert "→" in said.out + said.err
+
+
 def test_layers_are_merged_left_to_right(old, tmp_path, capsys):
     over = tmp_path / "over.yaml"
     over.write_text("manager: {public_ip: cfy.example.com}\n")

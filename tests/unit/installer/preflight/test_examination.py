@@ -108,6 +108,7 @@ def test_json_has_every_finding_and_the_numbers():
     assert told["findings"] == [
         {
             "node": "node-2",
+            "where": "node-2",
             "code": "grave",
             "verdict": "failed",
             "what": "it is broken",

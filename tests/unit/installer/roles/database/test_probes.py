@@ -2,7 +2,12 @@ import pytest
 
 from installer.roles.database import etcd_probe
 from installer.roles.database.etcd_probe import Etcd, Refusal, enable
-from installer.roles.database.patroni_probe import cluster_problems, is_in_turn, patch
+from installer.roles.database.patroni_probe import (
+    best_candidate,
+    cluster_problems,
+    is_in_turn,
+    patch,
+)
 
 LEADER = {"name": "db-1", "role": "leader", "state": "running"}
 SYNC = {"name": "db-2", "role": "sync_standby", "state": "streaming"}
@@ -15,6 +20,14 @@ def problems(*members, replica_state="streaming", synchronous=True):
 
 def test_a_leader_with_two_following_replicas_is_whole():
     assert problems(LEADER, SYNC, REPLICA) == []
+
+
+def test_the_synchronous_replica_takes_over_before_one_that_lags_less():
+    assert best_candidate([LEADER, REPLICA | {"lag": 0}, SYNC | {"lag": 9}]) == "db-2"
+
+
+def test_a_replica_that_does_not_follow_never_takes_over():
+    assert best_candidate([LEADER, SYNC | {"state": "stopped"}]) is None
 
 
 def test_a_missing_leader_is_a_problem():

@@ -1,0 +1,185 @@
+"""Stop a whole cluster, clients first and the database last, and start it in the other order."""
+
+import functools
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.actions.cluster import runs_folder
+from installer.actions.install import journaled
+from installer.actions.restart import ROLES
+from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
+from installer.actions.run_log import logged_to
+from installer.actions.running import open_running
+from installer.engine.engine import Engine
+from installer.engine.session import Session
+from installer.errors import PhaseFailed, Problem
+from installer.events import Event, EventKind, Listener, Outcome
+from installer.expand.check import load_cluster
+from installer.lock import hold_lock
+from installer.phases import Phase, PhaseResult
+from installer.report import Report
+from installer.state import Stage, UnitTarget
+from installer.status.inquiry import look_around
+from installer.status.model import Part
+
+_STOP_S = 180
+_START_ORDER = ROLES
+_STOP_ORDER = ("reporter", "loadbalancer", "manager", "queue", "database")
+_JOURNAL = "halt.jsonl"
+Act = Callable[[Session, Stage], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One stage of one role: on which nodes it stops or starts side by side."""
+
+    phase: str
+    stages: dict[str, Stage]
+
+
+def stop_cluster(path: Path, report: Report) -> tuple[PhaseResult, ...]:
+    """Stop every service of a cluster; the primary stops after its replicas, etcd after all."""
+    return _run(path, report, "stop")
+
+
+def start_cluster(path: Path, report: Report) -> tuple[PhaseResult, ...]:
+    """Start every service of a cluster, each role once those that it needs are healthy."""
+    return _run(path, report, "start")
+
+
+def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
+    inventory = load_cluster(path)
+    folder = runs_folder(inventory)
+    with hold_lock(folder / "lock", f"cluster {verb}"), logged_to(folder, verb):
+        cluster = open_running(inventory)
+        primary = look_around(inventory).database_with(Part.LEADER) if verb == "stop" else None
+        with (
+            opened(cluster.jobs()) as (engine, stages),
+            journaled(folder / _JOURNAL, report) as notify,
+        ):
+            title = "Stopping" if verb == "stop" else "Starting"
+            name = RunName(new_run(), f"{title} the cluster {inventory.name}")
+            turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
+            act = _stop if verb == "stop" else _start
+            phases = tuple(_phases(turns, act, engine, functools.partial(_tell, notify, name.run)))
+            return run_told(phases, notify, name, abort=engine.close)
+
+
+def start_turns(stages: StagesByRole) -> Iterator[Turn]:
+    """Yield what starts one after the other."""
+    for role in _START_ORDER:
+        for name, by_node in _stages_of_role(stages, role, gates=True):
+            yield Turn(phase=f"start/{name}", stages=by_node)
+
+
+def stop_turns(stages: StagesByRole, primary: str | None) -> Iterator[Turn]:
+    """Yield what stops one after the other; etcd, which elects the primary, on all at once."""
+    for role in _STOP_ORDER:
+        for name, by_node in reversed(_stages_of_role(stages, role, gates=False)):
+            is_led = name == "database/patroni" and primary in by_node
+            last = {primary: by_node[primary]} if primary and is_led else {}
+            first = {node: stage for node, stage in by_node.items() if node not in last}
+            if first:
+                yield Turn(phase=f"stop/{name}", stages=first)
+            if last:
+                yield Turn(phase=f"stop/{name} of the primary", stages=last)
+
+
+def _stages_of_role(
+    stages: StagesByRole, role: str, *, gates: bool
+) -> list[tuple[str, dict[str, Stage]]]:
+    """Return a role's stages with services, or with `gates` a gate, by node."""
+    found: dict[str, dict[str, Stage]] = {}
+    for node, roles in stages.items():
+        for stage in roles.get(role, ()):
+            if _units(stage) or (stage.gate and gates):
+                found.setdefault(stage.name, {})[node] = stage
+    return list(found.items())
+
+
+def _units(stage: Stage) -> list[str]:
+    return [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
+
+
+def _stop(session: Session, stage: Stage) -> tuple[str, ...]:
+    units = list(reversed(_units(stage)))
+    return _systemctl(session, "stop", units) if units else ()
+
+
+def _start(session: Session, stage: Stage) -> tuple[str, ...]:
+    """Start without waiting: a member of etcd is up only once others are; the gate tells."""
+    units = _units(stage)
+    done = _systemctl(session, "start", units, "--no-block") if units else ()
+    if stage.gate is not None and (problem := session.await_gate(stage.gate).problem):
+        raise PhaseFailed(problem)
+    return done
+
+
+def _systemctl(session: Session, verb: str, units: Sequence[str], *words: str) -> tuple[str, ...]:
+    """Stop or start what is not so already; return a line for each."""
+    command = f"systemctl {verb} {shlex.join(words)}".strip()
+    script = "\n".join(
+        f"if {_test(verb, unit)}; then {command} {shlex.quote(unit)}; echo {verb} {unit}; fi"
+        for unit in units
+    )
+    result = session.run(script, timeout_s=_STOP_S)
+    if result.code:
+        raise PhaseFailed(
+            Problem(
+                where=session.name,
+                what=f"{verb} of {', '.join(units)}: {result.stderr.strip()}",
+                remedy=f"look with `journalctl -u {units[0]} -n 50` on {session.name}",
+            )
+        )
+    return tuple(result.stdout.splitlines())
+
+
+def _test(verb: str, unit: str) -> str:
+    negation = "" if verb == "stop" else "! "
+    return f"{negation}systemctl is-active --quiet {shlex.quote(unit)}"
+
+
+def _phases(
+    turns: Iterator[Turn], act: Act, engine: Engine, tell: Callable[..., None]
+) -> Iterator[Phase]:
+    previous: tuple[str, ...] = ()
+    for turn in turns:
+        work = functools.partial(_work, turn, act, engine, tell)
+        yield Phase(name=turn.phase, nodes=tuple(turn.stages), work=work, needs=previous)
+        previous = (turn.phase,)
+
+
+def _work(turn: Turn, act: Act, engine: Engine, tell: Callable[..., None]) -> PhaseResult:
+    for node in turn.stages:
+        tell(phase=turn.phase, kind=EventKind.NODE_STARTED, node=node)
+    ended = engine.on_each(turn.stages, lambda session: act(session, turn.stages[session.name]))
+    for node, outcome in ended.items():
+        tell(
+            phase=turn.phase,
+            kind=EventKind.NODE_FINISHED,
+            node=node,
+            outcome=_outcome(failed=bool(outcome.error), changed=bool(outcome.value)),
+            seconds=outcome.seconds,
+            changes=outcome.value or (),
+            problems=(outcome.error,) if outcome.error else (),
+        )
+    problems = tuple(outcome.error for outcome in ended.values() if outcome.error)
+    changes = tuple(f"{node}: {c}" for node, outcome in ended.items() for c in outcome.value or ())
+    return PhaseResult(
+        phase=turn.phase,
+        outcome=_outcome(failed=bool(problems), changed=bool(changes)),
+        changes=changes,
+        problems=problems,
+    )
+
+
+def _outcome(*, failed: bool, changed: bool) -> Outcome:
+    if failed:
+        return Outcome.FAILED
+    return Outcome.CHANGED if changed else Outcome.UNCHANGED
+
+
+def _tell(notify: Listener, run: str, **what: object) -> None:
+    notify(Event(run=run, **what))  # type: ignore[arg-type] # fields of Event

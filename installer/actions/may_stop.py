@@ -1,0 +1,60 @@
+"""May hosts of a running cluster stop now? What is there, held to the rules of quorum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.errors import ConfigError, Problem
+from installer.expand.check import load_cluster
+from installer.foresight.outlook import outlook_of
+from installer.foresight.restart_order import Order, may_be_next, restart_order
+from installer.foresight.stopping import Verdict, may_stop
+from installer.foresight.survival import Layout
+from installer.inventory import Inventory
+from installer.status.inquiry import look_around
+from installer.status.presence import Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A verdict on some hosts, who may stop instead or next, and the order of them all."""
+
+    verdict: Verdict
+    next_nodes: tuple[str, ...]
+    order: Order
+    presence: Presence
+
+
+def ask_may_stop(path: Path, names: Sequence[str]) -> Answer:
+    """Return whether these nodes may stop now, all together."""
+    inventory = load_cluster(path)
+    demand_nodes(inventory, names)
+    layout, presence = layout_now(inventory), look_around(inventory)
+    return Answer(
+        verdict=may_stop(layout, presence, frozenset(names)),
+        next_nodes=may_be_next(layout, presence),
+        order=restart_order(layout, presence),
+        presence=presence,
+    )
+
+
+def layout_now(inventory: Inventory) -> Layout:
+    """Return the nodes of each role with the cluster's mode of replication."""
+    return outlook_of(inventory).layout
+
+
+def demand_nodes(inventory: Inventory, names: Sequence[str]) -> None:
+    """Raise ConfigError with every name that is no node of the cluster."""
+    known = [node.name for node in inventory.nodes]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(
+            *(
+                Problem(
+                    where=name,
+                    what="no node has this name",
+                    remedy=f"name one or more of: {', '.join(known)}",
+                )
+                for name in unknown
+            )
+        )

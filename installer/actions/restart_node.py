@@ -1,0 +1,158 @@
+"""Restart one role's services on one node: ask the rules, hand over, restart, await the gates."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from installer.actions.cluster import Cluster
+from installer.actions.explained import explained
+from installer.actions.may_stop import layout_now
+from installer.actions.rollout import StagesByRole
+from installer.engine.engine import Engine
+from installer.engine.session import Session
+from installer.errors import InstallerError, PhaseFailed, Problem
+from installer.events import EventKind, Outcome
+from installer.foresight.stopping import PARTS, Objection, may_stop, missing, whole
+from installer.state import Gate, Stage, Step, UnitTarget
+from installer.status.inquiry import look_around
+
+_PATIENCE_S = 120.0  # a replica that was restarted catches up
+_AROUND_S = 5.0
+_WATCHED = ("manager", "loadbalancer")  # load balancers look at managers only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a restart did on one node, and what ended it."""
+
+    changes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRestart:
+    """Restarts one role, node by node; calling it never raises for what a node says."""
+
+    cluster: Cluster
+    engine: Engine
+    stages: StagesByRole
+    role: str
+    interrupt: bool
+    tell: Callable[..., None]
+
+    def __call__(self, node: str) -> Done:
+        """Restart the role's services on a node as soon as it may stop."""
+        began = time.monotonic()
+        self.tell(kind=EventKind.NODE_STARTED, node=node, text="may it stop?")
+        changes: list[str] = []
+        problems: tuple[Problem, ...] = ()
+        try:
+            self.await_permission(node)
+            self._on(node, lambda session: self._restart(session, changes))
+            self._await_settled(node)
+        except InstallerError as error:
+            problems = error.problems
+        outcome = Outcome.FAILED if problems else Outcome.CHANGED
+        self.tell(
+            kind=EventKind.NODE_FINISHED,
+            node=node,
+            outcome=outcome,
+            seconds=time.monotonic() - began,
+            changes=tuple(changes),
+            problems=problems,
+        )
+        return Done(changes=tuple(f"{node}: {each}" for each in changes), problems=problems)
+
+    def skip(self, node: str) -> None:
+        """Tell that the run before this one has restarted the node."""
+        self.tell(
+            kind=EventKind.NODE_FINISHED,
+            node=node,
+            outcome=Outcome.UNCHANGED,
+            seconds=0.0,
+            text="restarted by the run before",
+        )
+
+    def await_permission(self, node: str, *, patience_s: float = _PATIENCE_S) -> None:
+        """Wait until the node may stop; raises PhaseFailed with what speaks against it."""
+        deadline = time.monotonic() + patience_s
+        while objections := self._objections(node):
+            if time.monotonic() > deadline:
+                raise PhaseFailed(*(_problem(node, objection) for objection in objections))
+            self.tell(kind=EventKind.NODE_NOTE, node=node, text=objections[0].reason)
+            time.sleep(1)
+
+    def _objections(self, node: str) -> list[Objection]:
+        """Return what speaks against it for this role, but for pauses that were accepted."""
+        inventory = self.cluster.inventory
+        layout, presence = layout_now(inventory), look_around(inventory)
+        found = [o for o in may_stop(layout, presence, {node}).objections if self._is_mine(o)]
+        if not self.interrupt:
+            return found
+        best = may_stop(layout, whole(layout, presence), {node}).objections
+        inherent = {o.part for o in best if not missing(layout, presence)[o.part] - {node}}
+        return [objection for objection in found if objection.part not in inherent]
+
+    def _is_mine(self, objection: Objection) -> bool:
+        return objection.part is PARTS.get(self.role)
+
+    def _restart(self, session: Session, changes: list[str]) -> None:
+        stages = self.stages[session.name][self.role]
+        for stage in reversed(stages):
+            if stage.hand_over is not None:
+                self._run(session, stage.hand_over, changes)
+        for stage in stages:
+            self._restart_stage(session, stage, changes)
+
+    def _run(self, session: Session, step: Step, changes: list[str]) -> None:
+        self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=step.name)
+        if session.run_step(step).changed:
+            changes.append(step.name)
+
+    def _restart_stage(self, session: Session, stage: Stage, changes: list[str]) -> None:
+        began = time.monotonic()
+        units = [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
+        for unit in units:
+            self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=f"restart {unit}")
+            session.restart(unit)
+            changes.append(f"restart {unit}")
+        if stage.gate is None or not units:
+            return
+        if problem := self._await(session, stage.gate):
+            since_s = time.monotonic() - began + _AROUND_S
+            diagnosis = session.diagnose(stage, since_s=since_s, said=problem.what)
+            raise PhaseFailed(explained(session.name, problem, diagnosis))
+
+    def _await(self, session: Session, gate: Gate) -> Problem | None:
+        self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=f"wait until {gate.name}")
+        return session.await_gate(gate).problem
+
+    def _await_settled(self, node: str) -> None:
+        """Wait until those that watch the others see this one again."""
+        if self.role not in _WATCHED:
+            return
+        for other, roles in self.stages.items():
+            gates = [s.settled for stages in roles.values() for s in stages if s.settled]
+            for gate in gates:
+                self.tell(kind=EventKind.NODE_NOTE, node=node, text=f"{other}: {gate.name}?")
+                self._on(other, functools.partial(_demand, gate))
+
+    def _on(self, node: str, act: Callable[[Session], None]) -> None:
+        (outcome,) = self.engine.on_each([node], act).values()
+        if outcome.error is not None:
+            raise PhaseFailed(outcome.error)
+
+
+def _demand(gate: Gate, session: Session) -> None:
+    if problem := session.await_gate(gate).problem:
+        raise PhaseFailed(problem)
+
+
+def _problem(node: str, objection: Objection) -> Problem:
+    return Problem(
+        where=node,
+        what=f"must not stop now: {objection.part}: {objection.reason}",
+        remedy=objection.remedy,
+        code="must-not-stop",
+    )

@@ -1,0 +1,186 @@
+"""A rolling restart under load, killed in its middle and gone on with; refusals of may-stop.
+
+One restart of everything happens in a fixture; the tests look at what its clients saw.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from installer.errors import Refused
+from installer.foresight.forecast import Loss
+from tests.support.cluster import TOOL, Cluster, wait_until
+from tests.support.ledger import Ledger, Task, as_manager, kept, program
+from tests.support.losses import leader, new_token, predicted, say, sql
+
+pytestmark = pytest.mark.cluster
+
+TABLE = QUEUE = "restart_ledger"
+LOADED_S = 3  # what two cores that carry all hosts add
+WRITER_RETRY_S = 0.2
+PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end without warning
+MIDDLE = "restart/queue"  # the kill comes when one of its nodes is done
+HAND_OVER = "Let a replica lead in place of this node"
+Event = dict[str, Any]
+
+
+@dataclass
+class Restarted:
+    """What clients saw during a restart, and what its two runs told."""
+
+    rows: Ledger
+    messages: Ledger
+    requests: Ledger
+    killed: list[Event] = field(default_factory=list)
+    resumed: list[Event] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def span(self, phase: str) -> tuple[float, float]:
+        """Return when a phase of the second run began and ended."""
+        begin, end = (
+            datetime.fromisoformat(event["time"]).timestamp()
+            for event in self.resumed
+            if event.get("phase") == phase and event["kind"] in ("phase-started", "phase-finished")
+        )
+        return begin, end
+
+
+@pytest.fixture(scope="module")
+def restarted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    """Databases, brokers, managers restarted under three clients; the first run is killed."""
+    folder, (host, *_) = tmp_path_factory.mktemp("restart"), cluster.having("manager")
+    url = f"https://{cluster.document['load_balancer']['address']}/api/v3.1/version"
+    client = (sys.executable, "-c", program("send_requests"), url, str(cluster.ca))
+    requester = Task(words=client, stdin=f"{new_token(cluster)}\n")
+    writer = Task(words=as_manager("write_rows", TABLE), host=host)
+    publisher = Task(words=as_manager("use_queue", "publish", QUEUE), host=host)
+    try:
+        with (
+            kept(cluster, writer, folder / "rows") as rows,
+            kept(cluster, publisher, folder / "messages") as messages,
+            kept(cluster, requester, folder / "requests") as requests,
+        ):
+            for ledger in (rows, messages):
+                began = lambda ledger=ledger: len(ledger.acknowledged()) > 20  # noqa: E731
+                wait_until(began, "the clients' beginning", timeout_s=20)
+            seen = Restarted(rows, messages, requests)
+            seen.found["primary"] = leader(cluster)
+            seen.killed = killed_restart(cluster)
+            said = cluster.manage(*command(cluster)).stdout
+            seen.resumed = list(map(json.loads, said.splitlines()))
+        seen.found["rows"] = {node: numbers(cluster, node) for node in cluster.having("database")}
+        emptied = cluster.on(host, *as_manager("use_queue", "empty", QUEUE)).stdout
+        seen.found["messages"] = {json.loads(line)["number"] for line in emptied.splitlines()}
+        yield seen
+    finally:
+        sql(cluster, leader(cluster), f"DROP TABLE IF EXISTS {TABLE}")
+
+
+def command(cluster: Cluster) -> tuple[str, ...]:
+    only = (word for role in ("database", "queue", "manager") for word in ("--only", role))
+    return ("cluster", "restart", "-i", str(cluster.inventory), *only, "--json")
+
+
+def killed_restart(cluster: Cluster) -> list[Event]:
+    """Begin a restart, kill it when one node of its middle is done, and return its events."""
+    words = (*TOOL, "sandbox", "exec", cluster.name, "--", *TOOL, *command(cluster))
+    events: list[Event] = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if events[-1]["kind"] == "node-finished" and events[-1]["phase"] == MIDDLE:
+                process.kill()
+    return events
+
+
+def numbers(cluster: Cluster, node: str) -> set[int]:
+    return set(map(int, sql(cluster, node, f"SELECT number FROM {TABLE}").split()))
+
+
+def finished(events: list[Event], phase: str) -> dict[str, str]:
+    return {
+        event["node"]: event["outcome"]
+        for event in events
+        if event["kind"] == "node-finished" and event["phase"] == phase
+    }
+
+
+def test_no_acknowledged_row_is_lost_by_a_restart(restarted):
+    acknowledged = set(restarted.rows.acknowledged())
+
+    assert len(acknowledged) > 100
+    for node, found in restarted.found["rows"].items():
+        assert acknowledged - found == set(), f"rows that {node} lacks"
+
+
+def test_no_confirmed_message_is_lost_by_a_restart(restarted):
+    confirmed = set(restarted.messages.acknowledged())
+
+    gap_s = restarted.messages.longest_gap_s()
+    say(f"{len(confirmed)} messages, longest gap {gap_s:.1f} s")
+    assert len(confirmed) > 100
+    assert confirmed - restarted.found["messages"] == set()
+    assert gap_s < PUBLISHING_RESUMES_S
+
+
+def test_writes_pause_no_longer_than_a_switchover(restarted, cluster):
+    forecast = predicted(cluster, Loss.SWITCHOVER)
+
+    gap_s = restarted.rows.longest_gap_s()
+    say(f"longest gap {gap_s:.1f} s; forecast of a switchover: at most {forecast.longest_s:.1f} s")
+    assert gap_s <= forecast.longest_s + WRITER_RETRY_S + LOADED_S
+
+
+def test_no_request_fails_while_managers_restart(restarted):
+    begin, end = restarted.span("restart/manager")
+    requests = [e for e in restarted.requests.entries() if begin <= e["time"] <= end]
+
+    slowest_s = max(request["seconds"] for request in requests)
+    say(f"{len(requests)} requests in {end - begin:.0f} s, the slowest took {slowest_s:.1f} s")
+    assert len(requests) > 20
+    assert [request for request in requests if request["ended"] != "200"] == []
+
+
+def test_the_primary_hands_over_and_restarts_last(restarted):
+    ended = [
+        (event["node"], event["changes"])
+        for event in restarted.killed
+        if event["kind"] == "node-finished" and event["phase"] == "restart/database"
+    ]
+
+    assert [node for node, changes in ended if HAND_OVER in changes] == [ended[-1][0]]
+    assert ended[-1][0] == restarted.found["primary"]
+
+
+def test_the_next_run_leaves_alone_what_the_killed_one_restarted(restarted, cluster):
+    databases = finished(restarted.resumed, "restart/database")
+    (first,) = finished(restarted.killed, MIDDLE)
+    brokers = finished(restarted.resumed, MIDDLE)
+
+    assert databases == dict.fromkeys(cluster.having("database"), "unchanged")
+    assert [node for node, outcome in brokers.items() if outcome == "unchanged"] == [first]
+    assert set(brokers) == set(cluster.having("queue"))
+
+
+def test_a_broker_must_not_stop_while_another_is_down(restarted, cluster):
+    down, other, *_ = cluster.having("queue")
+    cluster.on(down, "systemctl", "stop", "rabbitmq-server")
+    try:
+        words = ("cluster", "may-stop", other, "-i", str(cluster.inventory), "--json")
+        said = cluster.manage(*words, check=False)
+    finally:
+        cluster.on(down, "systemctl", "start", "rabbitmq-server")
+    answer = json.loads(said.stdout)
+
+    assert said.returncode == Refused.exit_code
+    assert [objection["part"] for objection in answer["objections"]] == ["queue"]
+    assert answer["not_whole"] == [down]
+    whole = lambda: cluster.manage(*words, check=False).returncode == 0  # noqa: E731
+    wait_until(whole, f"{other} may stop again", timeout_s=60)

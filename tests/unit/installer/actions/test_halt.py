@@ -1,0 +1,51 @@
+"""The order in which a whole cluster stops and starts."""
+
+from installer.actions.halt import start_turns, stop_turns
+from installer.state import Gate, NodeState, Stage, Unit, UnitTarget
+
+GATE = Gate(name="g", check="true")
+
+
+def stage(name, *units):
+    return Stage(
+        name=name, state=NodeState(units=tuple(Unit(name=unit) for unit in units)), gate=GATE
+    )
+
+
+MASKED = Stage(
+    name="database/packages",
+    state=NodeState(units=(Unit(name="postgresql.service", target=UnitTarget.MASKED),)),
+)
+DATABASE = (MASKED, stage("database/etcd", "etcd"), stage("database/patroni", "patroni"))
+STAGES = {
+    "db-1": {"database": DATABASE},
+    "db-2": {"database": DATABASE},
+    "queue-1": {"queue": (stage("queue/broker", "rabbitmq-server"),)},
+    "manager-1": {"manager": (stage("manager/services", "nginx"),)},
+    "lb-1": {"loadbalancer": (stage("loadbalancer/haproxy", "haproxy"),)},
+}
+
+
+def told(turns):
+    return [(turn.phase, list(turn.stages)) for turn in turns]
+
+
+def test_clients_stop_first_the_primary_after_its_replicas_and_etcd_last():
+    assert told(stop_turns(STAGES, "db-1")) == [
+        ("stop/loadbalancer/haproxy", ["lb-1"]),
+        ("stop/manager/services", ["manager-1"]),
+        ("stop/queue/broker", ["queue-1"]),
+        ("stop/database/patroni", ["db-2"]),
+        ("stop/database/patroni of the primary", ["db-1"]),
+        ("stop/database/etcd", ["db-1", "db-2"]),
+    ]
+
+
+def test_each_role_starts_after_those_that_it_needs():
+    assert told(start_turns(STAGES)) == [
+        ("start/database/etcd", ["db-1", "db-2"]),
+        ("start/database/patroni", ["db-1", "db-2"]),
+        ("start/queue/broker", ["queue-1"]),
+        ("start/manager/services", ["manager-1"]),
+        ("start/loadbalancer/haproxy", ["lb-1"]),
+    ]

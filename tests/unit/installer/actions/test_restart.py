@@ -1,0 +1,45 @@
+"""Which nodes a rolling restart takes, in which order, and when it refuses to begin."""
+
+import pytest
+
+from installer.actions.restart import RestartRequest, RollingRestart
+from installer.errors import Refused
+from installer.foresight.restart_order import restart_order
+from installer.foresight.stopping import whole
+from installer.foresight.survival import Layout
+from installer.state import Stage
+from installer.status.presence import Presence
+
+LAYOUT = Layout(databases=("db-1", "db-2", "db-3"), managers=("m-1", "m-2"), balancers=("lb-1",))
+STAGES = {
+    **{name: {"database": (Stage(name="s"),)} for name in LAYOUT.databases},
+    **{name: {"manager": (Stage(name="s"),)} for name in LAYOUT.managers},
+    "lb-1": {"loadbalancer": (Stage(name="s"),)},
+}
+
+
+def restart(**asked):
+    order = restart_order(LAYOUT, whole(LAYOUT, Presence()))
+    return RollingRestart(None, RestartRequest(**asked), None, STAGES, order)
+
+
+def test_the_primary_is_the_last_database():
+    assert restart().nodes["database"] == ["db-3", "db-2", "db-1"]
+
+
+def test_only_what_was_asked_for_restarts():
+    wanted = restart(roles=("database", "manager"), nodes=("db-2", "m-1")).nodes
+
+    assert {role: nodes for role, nodes in wanted.items() if nodes} == {
+        "database": ["db-2"],
+        "manager": ["m-1"],
+    }
+
+
+def test_a_role_of_one_node_is_refused_by_name():
+    with pytest.raises(Refused, match="lb-1: entry: no load balancer is left"):
+        restart().demand_no_pause()
+
+
+def test_a_role_of_one_node_that_is_left_out_refuses_nothing():
+    restart(roles=("database", "manager")).demand_no_pause()

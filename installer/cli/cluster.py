@@ -163,6 +163,7 @@ def _summary(installed: Installed) -> str:
         f"CA            {ca}",
         f"Log           {installed.log_path}",
         "",
+        f"Watch it: cfy_manager cluster status -i {inventory.path} --watch",
         "Next: log in with the Cloudify client:",
         f"  cfy profiles use {address} -u admin -p PASSWORD -t default_tenant --ssl -c {ca}",
         "  cfy cluster status",

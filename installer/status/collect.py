@@ -35,7 +35,10 @@ Open = Callable[[Target], LocalStream]
 
 
 class NodeLine:
-    """The line to one node: an agent there, kept for the next question."""
+    """The line to one node: an agent there, kept for the next question.
+
+    One that was given up is never used again: whoever still waits at it sees its end, and stops.
+    """
 
     def __init__(self, target: Target, request: Request, open_: Open) -> None:
         self.target = target
@@ -44,47 +47,59 @@ class NodeLine:
         self._stream: LocalStream | None = None
         self._agent: Agent | None = None
         self._is_asking = False
+        self.is_given_up = False
 
     def ask(self) -> NodeFacts | Problem:
         """Return what the node tells, or why it does not."""
+        if self._agent is not None and not self._agent.is_alive:
+            self._drop()
+        was_open = self._agent is not None
         sent = time.time()
-        self._is_asking = True
-        try:
-            lines = self._lines()
-        except (OSError, AgentGone) as error:
-            self._is_asking = False
-            self.drop()
-            return self._unreachable(str(error) or "the connection ended")
-        finally:
-            self._is_asking = False
+        lines = self._said()
         came = time.time()
-        if not any(line.startswith(MARK) for line in lines):
-            self.drop()
-            said = [line.strip() for line in lines if line.strip() and not line.startswith(EXIT)]
-            if said or not lines:
-                return self._unreachable(" / ".join(said[-2:]) or "the connection ended")
-        reply = read_reply(self.target.name, lines, [])
+        if not any(line.startswith((MARK, EXIT)) for line in lines):
+            self._drop()
+            if was_open and not self.is_given_up:  # the node may be back since the last look
+                return self.ask()
+            said = [line.strip() for line in lines if line.strip()]
+            return self._unreachable(" / ".join(said[-2:]) or "the connection ended")
+        reply = read_reply(self.target.name, lines, lines)
         if isinstance(reply, Problem):
             return reply
         return node_facts(self.target.name, reply, (sent, came))
 
-    def _lines(self) -> list[str]:
-        if self._agent is None or self._stream is None or not self._agent.is_alive:
-            self._agent = None
-            self._stream = self._open(self.target)
+    def _said(self) -> list[str]:
+        self._is_asking = True
         try:
-            self._agent = self._agent or Agent(self._stream)
-            return self._agent.ask(self._request)
+            return self._lines()
+        except (OSError, AgentGone) as error:
+            return [] if isinstance(error, AgentGone) else [str(error)]
+        finally:
+            self._is_asking = False
+
+    def _lines(self) -> list[str]:
+        stream = self._stream = self._stream or self._open(self.target)
+        try:
+            agent = self._agent = self._agent or Agent(stream)
+            return agent.ask(self._request)
         except BrokenPipeError:  # the login has ended, and said why
-            return list(self._stream.lines())
+            return list(stream.lines())
 
     def late(self) -> Problem:
         """Give up on an answer that did not come, and return that as a problem."""
-        self.drop()
+        self.give_up()
         return self._unreachable(f"no answer within {self._request.limit_s} s")
 
-    def drop(self) -> None:
-        """End the line at once."""
+    def give_up(self) -> None:
+        """End the line at once, for good."""
+        self.is_given_up = True
+        self._drop()
+
+    def renewed(self) -> "NodeLine":
+        """Return a line to the same node that nobody waits at."""
+        return NodeLine(self.target, self._request, self._open)
+
+    def _drop(self) -> None:
         stream, self._stream, self._agent = self._stream, None, None
         if stream is not None:
             stream.kill()
@@ -133,7 +148,7 @@ class Watcher:
         trace: TracebackType | None,
     ) -> None:
         for line in self._lines:
-            line.drop()
+            line.give_up()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def facts(self) -> ClusterFacts:
@@ -143,6 +158,7 @@ class Watcher:
         done, late = wait(asked, timeout=self._timeout_s)
         told = {asked[future].target.name: future.result() for future in done}
         told |= {asked[future].target.name: asked[future].late() for future in late}
+        self._lines = [line.renewed() if line.is_given_up else line for line in self._lines]
         return ClusterFacts(
             inventory=self._inventory,
             nodes={n: found for n, found in told.items() if isinstance(found, NodeFacts)},

@@ -196,15 +196,15 @@ def _is_synchronous(facts: ClusterFacts) -> bool:
 
 
 def _etcd_findings(facts: ClusterFacts) -> Iterator[Finding]:
+    """Yield what is wrong with etcd; a member that is healthy sees a quorum."""
     told = {node.name: _health(node) for node in facts.told(Role.DATABASE)}
-    size = len(facts.having(Role.DATABASE))
-    good = [name for name, reason in told.items() if reason is None]
-    if told and len(good) < majority(size) and not any(_has_alarm(r) for r in told.values()):
+    if all(reason is not None and not _has_alarm(reason) for reason in told.values()):
+        size = len(facts.having(Role.DATABASE))
         yield Finding(
             code="etcd-without-quorum",
             where="etcd",
             service=_SERVICE,
-            what=f"{len(good)} of {size} members are healthy, {majority(size)} are needed: "
+            what=f"no member sees a quorum, {majority(size)} of {size} are needed: "
             "no database can be made primary",
             remedy="start etcd on the other database nodes: `systemctl start etcd`",
             verdict=Verdict.DEGRADED,

@@ -156,7 +156,7 @@ def _certificate_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Find
         where=node.name,
         what=f"{_some([path for _, path in ending])} {'ended' if is_over else 'ends'} {when}",
         remedy=f"`cfy_manager certificates list -i {facts.inventory.path}`; "
-        + ("a new CA is needed" if authority else "issue new ones, then `cluster install`"),
+        + ("a new CA is needed" if authority else "`certificates renew`, then `cluster install`"),
         verdict=Verdict.DEGRADED if left < _VERY_SOON else Verdict.HEALTHY,
         state=State.DEGRADED if is_over else State.OK,
     )

@@ -86,7 +86,7 @@ def _sync_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
 def sync_fault(facts: ClusterFacts, node: NodeFacts) -> str:
     """Return why the files of a manager are not in step; nothing when they are.
 
-    A manager that cannot be reached is told of by itself, not by each of the others.
+    A manager whose syncthing is silent is told of by itself, not by each of the others.
     """
     folder, peers = node.answer(SYNC), node.answer(SYNC_PEERS)
     for answer in (folder, peers):
@@ -97,7 +97,7 @@ def sync_fault(facts: ClusterFacts, node: NodeFacts) -> str:
         return str(state.get("error") or f"{state['pullErrors']} files cannot be fetched")
     if state.get("needBytes"):
         return f"{bytes_words(int(state['needBytes']))} are to be fetched"
-    others = len(facts.told(Role.MANAGER)) - 1
+    others = sum(each.answer(SYNC).is_good for each in facts.told(Role.MANAGER)) - 1
     connections: Any = (peers.value() or {}).get("connections", {})
     linked = sum(1 for peer in connections.values() if peer.get("connected"))
     return f"connected with {linked} of {others} managers" if linked < others else ""

@@ -1,7 +1,6 @@
 """`cluster status` of ten real nodes: healthy, then with five things broken at once, each named."""
 
 import json
-import time
 
 import pytest
 
@@ -104,6 +103,36 @@ def test_a_node_lists_databases_and_brokers_itself(cluster, healthy):
         assert len(told[group]) == 3, (node, told)
 
 
+def test_commits_that_hang_are_told_with_their_time(cluster, healthy):
+    """Nothing fails then and nothing is logged: only who waits can tell."""
+    primary = primary_of(look(cluster)[1])
+    sql = "runuser -u postgres -- psql -qAt"
+    try:
+        cluster.sh(
+            primary,
+            f'{sql} -c "alter system set synchronous_standby_names = nobody" '
+            f'-c "select pg_reload_conf()" >/dev/null\n'
+            f'nohup {sql} -c "create table waits_for_nobody ()" >/dev/null 2>&1 &',
+        )
+        wait_until(
+            lambda: "commits-hang" in codes(look(cluster)[1]), "the wait is told", timeout_s=20
+        )
+        code, status = look(cluster)
+    finally:
+        cluster.sh(
+            primary,
+            f'{sql} -c "alter system reset synchronous_standby_names" '
+            '-c "select pg_reload_conf()" >/dev/null\n'
+            f'for i in $(seq 50); do {sql} -c "drop table waits_for_nobody" && exit; '
+            "sleep 0.2; done; exit 1",
+        )
+
+    (reason,) = [found for found in status["reasons"] if found["code"] == "commits-hang"]
+    assert code == 2
+    assert "1 wait, the longest" in reason["what"]
+    wait_until(lambda: is_healthy(cluster), "commits end", timeout_s=30)
+
+
 def test_each_thing_that_is_broken_is_named_where_it_is(broken):
     (code, status), _, at = broken
 
@@ -134,35 +163,3 @@ def test_the_lists_end_with_their_verdict(broken):
     assert "dead" in next(line for line in databases.stdout.splitlines() if at["replica"] in line)
     assert brokers.returncode == 2, brokers.stdout
     assert "memory alarm" in brokers.stdout
-
-
-def test_commits_that_hang_are_told_with_their_time(cluster, healthy):
-    """Nothing fails then and nothing is logged: only who waits can tell."""
-    primary = primary_of(look(cluster)[1])
-    sql = "runuser -u postgres -- psql -qAt"
-    try:
-        cluster.sh(
-            primary,
-            f'{sql} -c "alter system set synchronous_standby_names = nobody" '
-            f'-c "select pg_reload_conf()" >/dev/null\n'
-            f'nohup {sql} -c "create table waits_for_nobody ()" >/dev/null 2>&1 &',
-        )
-        time.sleep(1)  # so that there is a time to tell
-
-        wait_until(
-            lambda: "commits-hang" in codes(look(cluster)[1]), "the wait is told", timeout_s=20
-        )
-        code, status = look(cluster)
-    finally:
-        cluster.sh(
-            primary,
-            f'{sql} -c "alter system reset synchronous_standby_names" '
-            '-c "select pg_reload_conf()" >/dev/null\n'
-            f'for i in $(seq 50); do {sql} -c "drop table waits_for_nobody" && exit; '
-            "sleep 0.2; done; exit 1",
-        )
-
-    (reason,) = [found for found in status["reasons"] if found["code"] == "commits-hang"]
-    assert code == 2
-    assert "1 wait, the longest" in reason["what"]
-    wait_until(lambda: is_healthy(cluster), "commits end", timeout_s=30)

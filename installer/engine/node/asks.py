@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from installer.engine.node.tls import ssl
+from installer.engine.node.tls import demand_tls, ssl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -18,9 +18,8 @@ _MOST_BYTES = 4_000_000
 
 
 def tls_context(files: dict[str, str]) -> Any:
-    """Return the context of a client that shows the certificate of `files`; None without TLS."""
-    if ssl is None:
-        return None
+    """Return the context of a client that shows the certificate of `files`."""
+    demand_tls()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=files["ca"])
     context.load_cert_chain(files["cert"], files["key"])

@@ -41,6 +41,7 @@ from tests.unit.installer.status.world import (
 
 GONE = Answer(fault="it refuses connections")
 ALARM = said({"health": "false", "reason": "ALARM NOSPACE"}, 503)
+LEADERLESS = said({"health": "false", "reason": "RAFT NO LEADER"}, 503)
 ALONE = [{"name": "db-2", "state": "streaming", "sync": "async", "lag": 0}]
 FAILED = UnitFact(active="failed", sub="failed", result="exit-code")
 FULL = Disk(size=10 * GIB, free=GIB // 4, inodes=1000, free_inodes=900)
@@ -84,7 +85,7 @@ CASES = [
     ),
     ("db-3", "etcd-space-alarm", "degraded", answer(ETCD, ALARM, "db-3")),
     ("db-3", "etcd-member-unhealthy", "degraded", answer(ETCD, GONE, "db-3")),
-    ("etcd", "etcd-without-quorum", "degraded", answer(ETCD, GONE, "db-2", "db-3")),
+    ("etcd", "etcd-without-quorum", "degraded", answer(ETCD, LEADERLESS, *DATABASES)),
     (
         *("queue-2", "broker-alarm", "down"),
         answer(BROKERS, brokers(queue_2={"mem_alarm": True}), *QUEUES),
@@ -216,6 +217,13 @@ def test_a_primary_that_cannot_be_asked_counts_as_long_as_managers_work():
 
 def test_brokers_that_cannot_be_asked_run_if_another_one_says_so():
     assert judge(without(healthy(), "queue-1", "queue-2")).verdict is Verdict.DEGRADED
+
+
+def test_one_healthy_member_of_etcd_proves_its_quorum():
+    """The others may only be unreachable from this machine."""
+    codes = {finding.code for finding in judge(without(healthy(), "db-2", "db-3")).findings}
+
+    assert codes == {"node-unreachable"}
 
 
 def test_a_late_node_is_unknown_rather_than_down():

@@ -49,6 +49,9 @@ def test_times_have_the_unit_that_suits_them(seconds, words):
     assert seconds_words(seconds) == words
 
 
+PLAIN = "exec python3 -I -S -c " + local_line().split(" -c ", 1)[1]  # without sudo
+
+
 def request_of(name):
     cluster = inventory()
     return node_request(cluster, cluster.node(name), {"rabbitmq_password": Secret("p")}, 10)
@@ -121,12 +124,43 @@ def test_a_late_node_is_given_up_in_time_and_its_login_ended():
     assert time.monotonic() - began < 5
 
 
+def test_a_node_that_was_late_is_asked_anew_at_the_next_look():
+    lines = iter(["exec sleep 60", "echo 'Connection refused'; exit 255"])
+    cluster = inventory()
+    nodes = [cluster.node("lb-1")]
+
+    with Watcher(cluster, nodes, timeout_s=1, open_=lambda _: LocalStream(next(lines))) as watcher:
+        looks = [watcher.facts().silent["lb-1"].what for _ in range(2)]
+
+    assert "no answer within 1 s" in looks[0]
+    assert "Connection refused" in looks[1]
+
+
+def test_a_line_that_broke_since_the_last_look_is_opened_again():
+    opened: list[LocalStream] = []
+
+    def open_(target: Target) -> LocalStream:
+        opened.append(LocalStream(PLAIN))
+        return opened[-1]
+
+    cluster = inventory()
+    with Watcher(cluster, [cluster.node("lb-1")], open_=open_) as watcher:
+        watcher.facts()
+        opened[0].kill()
+        opened[0]._process.wait()
+
+        again = watcher.facts()
+
+    assert again.silent == {}
+    assert len(opened) == 2
+
+
 def test_a_host_without_our_files_answers_and_is_asked_again_on_the_same_line():
     opened = []
 
     def open_(target: Target) -> LocalStream:
         opened.append(target.name)
-        return LocalStream("exec python3 -I -S -c " + local_line().split(" -c ", 1)[1])
+        return LocalStream(PLAIN)
 
     cluster = inventory()
     with Watcher(cluster, [cluster.node("lb-1")], timeout_s=10, open_=open_) as watcher:

@@ -112,12 +112,14 @@ def examine_reached(
     wanted: dict[str, Wanted],
     waived: Collection[str],
     network: NetworkTrial | None = None,
+    *,
+    clocks_of_running: bool = True,
 ) -> Examined:
     """Look at all these nodes at once, ask every check and try the network.
 
     Two commands a node, and three for the network.
     """
-    subjects, silent = collect(engine, wanted)
+    subjects, silent = collect(engine, wanted, clocks_of_running=clocks_of_running)
     examination = unreachable(silent) | examine(CHECKS, subjects, waived)
     tried = network(engine, subjects) if network else None
     if tried is not None:
@@ -134,7 +136,8 @@ def admit(
 ) -> Examined:
     """Examine nodes before a run changes them, and tell what does not forbid it.
 
-    The network is tried as long as anything is new: services that run show it themselves.
+    Network and clocks are tried as long as anything is new: services that run show the network
+    themselves, and a second run stays at one command for all checks.
     Raises PreflightError with everything that forbids the run.
     """
 
@@ -142,7 +145,7 @@ def admit(
         is_new = any(not subject.facts.is_installed for subject in subjects.values())
         return network(engine, subjects) if network and is_new else None
 
-    examined = examine_reached(engine, wanted, waived, try_if_new)
+    examined = examine_reached(engine, wanted, waived, try_if_new, clocks_of_running=False)
     for problem in examined.examination.shared(Verdict.WARNING):
         tell(str(problem))
     for problem in examined.examination.shared(Verdict.WAIVED):

@@ -1,5 +1,6 @@
 """What was found on a node, as values that checks read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,6 +155,9 @@ class Facts:
     def is_installed(self) -> bool:
         """Tell whether anything of ours is installed on the node."""
         return bool(self.marks)
+
+
+UNREAD = ClockReading(offset_s=0.0, uncertainty_s=math.inf)  # it makes no finding
 
 
 def read_facts(told: Mapping[str, Any], clock: ClockReading) -> Facts:

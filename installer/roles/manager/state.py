@@ -205,7 +205,8 @@ def _rest_gate(manager: ManagerSettings) -> Gate:
     words = shlex.join([manager.hostname, f"{TLS}/ca.crt", *map(str, ports)])
     return Gate(
         name="the REST service answers over TLS and asks for a login",
-        check=f"systemctl is-active {' '.join(units)}\n"
+        # one by one: of several, `is-active` is content with any
+        check=f"for unit in {' '.join(units)}; do systemctl is-active $unit; done\n"
         f"exec python3 -I - {words} <<'PROBE'\n{_PROBE}PROBE\n",
         timeout_s=90,
         units=units,

@@ -284,3 +284,18 @@ def test_without_client_verification_no_certificate_is_shown(manager):
     )
 
     assert '"client": null, "owner_client": null' in runtime.steps[0].guard
+
+
+@pytest.mark.parametrize("idle", [WORKER, REST])
+def test_the_gate_waits_for_every_unit(manager, tmp_path, idle):
+    """`systemctl is-active` of several units is content with any of them."""
+    (gate,) = [s.gate for s in manager_stages(manager()) if s.gate and WORKER in s.gate.units]
+    for name, script in {"systemctl": f'test "$2" != {idle}', "python3": "true"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+
+    done = subprocess.run(
+        ["/bin/sh", "-eu"], input=gate.check.encode(), env={"PATH": str(tmp_path)}
+    )
+
+    assert done.returncode == 1

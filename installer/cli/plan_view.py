@@ -32,18 +32,24 @@ _COLUMNS: Mapping[str, Callable[[PlannedChange], bool]] = {
 def plan_view(planned: Planned, inventory: Path, *, with_diff: bool) -> None:
     """Print a plan: the table, details where wanted or few, what restarts, what to type next."""
     changes = [change for change in planned.plan.changes if change.kind is not Kind.KEEP]
-    if not planned.plan.changes:
-        print_text("Plan: no changes; every node is as the inventory says. Nothing was changed.")
-    else:
+    if planned.plan.changes:
         print_rows(*_table(planned))
         for line in _details(planned, with_diff=with_diff):
             print_text(line)
-        for heading, lines in _sections(planned):
-            print_text("\n".join(["", heading, *(f"  {line}" for line in lines)]))
-        busy = len({change.node for change in changes})
-        words = f"{_count(len(changes), 'change')} on {busy} of {len(planned.nodes)} nodes"
-        print_text(f"\nPlan: {words}. Nothing was changed.")
+    sections = list(_sections(planned))
+    for heading, lines in sections:
+        print_text("\n".join(["", heading, *(f"  {line}" for line in lines)]))
+    print_text(
+        f"\nPlan: {_sum(planned, changes, has_sections=bool(sections))}. Nothing was changed."
+    )
     print_text(_next(planned, inventory, is_empty=not changes))
+
+
+def _sum(planned: Planned, changes: Sequence[PlannedChange], *, has_sections: bool) -> str:
+    if changes:
+        busy = len({change.node for change in changes})
+        return f"{_count(len(changes), 'change')} on {busy} of {len(planned.nodes)} nodes"
+    return "no changes" if has_sections else "no changes; every node is as the inventory says"
 
 
 def _table(planned: Planned) -> tuple[list[str], list[list[str]]]:

@@ -52,7 +52,8 @@ class Run:
     @property
     def told(self) -> str:
         """Return what it said of the run before it."""
-        return " ".join(event["text"] for event in self.events if event["kind"] == "message")
+        texts = [event["text"] for event in self.events if event["kind"] == "message"]
+        return " ".join(text for text in texts if text.startswith("The run "))
 
     def said_of(self, word: str) -> set[str]:
         """Return the phases it listed as `done`, `unknown` or `not begun`."""

@@ -20,6 +20,7 @@ _OWN_LIFE = (
     "/var/lib/systemd",
     "/opt/manager/data",
     "/opt/manager/resources",
+    "/opt/manager/syncthing/index*",
 )
 _HASHED = ("/etc", "/root", "/usr/local", "/var/lib/cfy_manager", "/var/lib/dpkg", "/opt")
 _SMALL = "512k"  # larger files are told apart by size and times

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from installer.catalogue import entry
-from tests.support.cluster import Cluster, tool
+from tests.support.cluster import Cluster, tool, wait_until
 from tests.support.sandbox import sandbox_of
 
 pytestmark = pytest.mark.cluster
@@ -236,9 +236,16 @@ def broken(cluster: Cluster, breaks: Sequence[Break]) -> Iterator[None]:
 
     try:
         on_all(lambda one: one.do)
+        if any("disk_free_limit" in one.do for one in breaks):
+            wait_until(lambda: "disk alarm" in brokers(cluster), "the alarm is shown", timeout_s=30)
         yield
     finally:
         on_all(lambda one: one.undo)
+
+
+def brokers(cluster: Cluster) -> str:
+    """Return what the brokers say of themselves; they gather it every five seconds."""
+    return cluster.manage("brokers", "list", "-i", cluster.inventory, check=False).stdout
 
 
 def problems_of(cluster: Cluster, phases: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -192,10 +192,15 @@ class Session:
         return list(self._call("listen-end", {"token": token}, _TRIAL_S, margin_s=0))
 
     def _call(
-        self, program: str, request: dict[str, Any], timeout_s: float, *, margin_s: int = _MARGIN_S
+        self,
+        program: str,
+        request: dict[str, Any],
+        timeout_s: float,
+        *,
+        margin_s: int | None = None,
     ) -> Any:
         """Run a program on the node. Raises NodeUnreachable, or PhaseFailed with what it tells."""
-        limit_s = int(timeout_s) + margin_s
+        limit_s = int(timeout_s) + (_MARGIN_S if margin_s is None else margin_s)
         self.commands += 1
         said = self._connection.execute(Request(program, request, limit_s))
         reply = read_reply(self.name, *said)

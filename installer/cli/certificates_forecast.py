@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from installer.cli.options import INVENTORY
 from installer.foresight.expiry import Break, Expiry, ExpiryForecast, expiry_forecast
 from installer.foresight.outlook import load_outlook
 from installer.report import print_lines, print_text
@@ -16,14 +17,7 @@ _DAYS = 90
 
 
 @click.command()
-@click.option(
-    "-i",
-    "--inventory",
-    "path",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The cluster file.",
-)
+@INVENTORY
 @click.option(
     "--at",
     type=click.DateTime(["%Y-%m-%d"]),

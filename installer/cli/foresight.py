@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from installer.cli.options import INVENTORY
 from installer.foresight.forecast import Forecast, Loss
 from installer.foresight.outlook import Outlook, load_outlook
 from installer.foresight.survival import Outcome
@@ -21,20 +22,12 @@ from installer.foresight.whatif import (
 )
 from installer.report import print_lines, print_text
 
-_INVENTORY = click.option(
-    "-i",
-    "--inventory",
-    "path",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The cluster file: nodes, roles, addresses.",
-)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 _LOSSES = click.Choice([loss.value for loss in Loss])
 
 
 @click.command()
-@_INVENTORY
+@INVENTORY
 @click.option("--explain", is_flag=True, help="Show what each time is made of, with its source.")
 @click.option("--only", "losses", multiple=True, type=_LOSSES, help="This loss only; repeatable.")
 @_JSON
@@ -61,7 +54,7 @@ def forecast(path: Path, explain: bool, losses: tuple[str, ...], as_json: bool) 
 
 
 @click.command()
-@_INVENTORY
+@INVENTORY
 @click.option("--lose", multiple=True, help="Nodes or zone:NAME, commas between; repeatable.")
 @click.option("--all-pairs", is_flag=True, help="Show every node, pair and zone that is not safe.")
 @_JSON

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from installer.cli.options import INVENTORY
 from installer.expand.check import load_cluster
 from installer.foresight.drawing.mermaid import mermaid
 from installer.foresight.drawing.plain import plain
@@ -16,14 +17,7 @@ _DRAW: dict[str, Callable[..., str]] = {".svg": svg, ".mmd": mermaid, ".txt": pl
 
 
 @click.command()
-@click.option(
-    "-i",
-    "--inventory",
-    "path",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The cluster file: nodes, roles, addresses.",
-)
+@INVENTORY
 @click.option(
     "-o",
     "--output",

@@ -40,12 +40,12 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "gate": ("base", "script", "probes", "diagnose", "gate"),
     "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
-    "facts": ("base", "script", "files", "written", "observe", *_FACTS, "facts"),
+    "facts": ("base", "script", "files", "written", "observe", "side_by_side", *_FACTS, "facts"),
     "logs": ("base", "logs"),
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
-    "connect": ("base", "tls", "way", "connect"),
+    "connect": ("base", "tls", "way", "side_by_side", "connect"),
     "status": ("base", "files", "written", "dpkg", "tls", "asks", "sql", "status"),
 }
 

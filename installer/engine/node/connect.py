@@ -5,9 +5,7 @@ What answers is a listener of `listen.py` (`trial`), or a service that runs alre
 
 from __future__ import annotations
 
-import time
-from threading import Thread
-
+from installer.engine.node.side_by_side import side_by_side
 from installer.engine.node.tls import client_context, demand_tls
 from installer.engine.node.way import (
     Stop,
@@ -75,13 +73,7 @@ class Wishes:
         self._side_by_side(jobs)
 
     def _side_by_side(self, jobs: list[tuple[Any, tuple[Any, ...]]]) -> None:
-        """Do all jobs at once; one that is not done in time goes on alone."""
-        threads = [Thread(target=work, args=words, daemon=True) for work, words in jobs]
-        for thread in threads:
-            thread.start()
-        end = time.monotonic() + self._limits["total_s"]
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        side_by_side(jobs, self._limits["total_s"])
 
     def _attempt(self, number: int, connect_s: float) -> None:
         wish = self._wishes[number]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from threading import Thread
 
 from installer.engine.node.facts_system import text_of
 from installer.engine.node.script import run_command
+from installer.engine.node.side_by_side import side_by_side
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -98,12 +98,7 @@ def names(wanted: list[str]) -> dict[str, list[str]]:
             return
         found[name] = sorted({str(answer[4][0]) for answer in answers})
 
-    threads = [Thread(target=ask, args=(name,), daemon=True) for name in wanted]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + _ANSWERED_S
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+    side_by_side([(ask, (name,)) for name in wanted], _ANSWERED_S)
     return dict(found)
 
 

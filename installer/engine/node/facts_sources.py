@@ -8,6 +8,7 @@ import time
 
 from installer.engine.node.facts_system import text_of
 from installer.engine.node.script import run_command
+from installer.engine.node.side_by_side import side_by_side
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -28,19 +29,13 @@ def offered(names: list[str]) -> list[str]:
 
 def first_bytes() -> dict[str, Any]:
     """Return by address the seconds until a source's first byte, or why there was none."""
-    from threading import Thread
 
     found: dict[str, Any] = {address: "no answer" for address in _addresses()}
 
     def ask(address: str) -> None:
         found[address] = _first_byte(address)
 
-    threads = [Thread(target=ask, args=(address,), daemon=True) for address in list(found)]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + _ANSWERED_S
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+    side_by_side([(ask, (address,)) for address in list(found)], _ANSWERED_S)
     return dict(found)
 
 

@@ -187,6 +187,10 @@ class Session:
         """Try connections from this node, all at once. One command."""
         return list(self._call("connect", request, _TRIAL_S, margin_s=0))
 
+    def handshakes(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Look which certificates ports show, all at once; nothing is changed. One command."""
+        return list(self._call("handshake", request, _TRIAL_S))
+
     def end_listening(self, token: str) -> list[Any]:
         """Close the ports of a trial, and return who was refused there. One command."""
         return list(self._call("listen-end", {"token": token}, _TRIAL_S, margin_s=0))

@@ -45,6 +45,7 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
+    "handshake": ("base", "tls", "way", "side_by_side", "handshake"),
     "connect": ("base", "tls", "way", "side_by_side", "connect"),
     "status": ("base", "files", "written", "dpkg", "tls", "asks", "sql", "status"),
 }

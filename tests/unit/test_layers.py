@@ -18,6 +18,7 @@ LEVELS = {
     "installer.preflight": 4,
     "installer.foresight": 4,
     "installer.plan": 4,
+    "installer.proof": 4,
     "installer.bundle": 3,
     "installer.sandbox": 3,
     "installer.reporter": 3,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from installer.engine.pems import Pems
 from installer.links import Service
 from installer.preflight.network.plan import Opening, Probe
 
@@ -18,21 +19,6 @@ _LIMITS = {
     "again_bytes": 16 * 1024,
     "total_s": 12.0,
 }
-
-
-class Pems:
-    """The files of a request, each of them once; a wish has its number."""
-
-    def __init__(self) -> None:
-        self.files: list[bytes] = []
-
-    def number(self, file: bytes | None) -> int | None:
-        """Return the file's number; None stays None."""
-        if file is None:
-            return None
-        if file not in self.files:
-            self.files.append(file)
-        return self.files.index(file)
 
 
 def listen_request(openings: Collection[Opening], token: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from installer.actions.certificates import issued_problems
 from installer.cli.certificates_forecast import forecast
+from installer.cli.rollover import rollover
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
 from installer.inventory import load_inventory
@@ -31,6 +32,7 @@ def certificates() -> None:
 
 
 certificates.add_command(forecast)
+certificates.add_command(rollover)
 
 
 @certificates.command()

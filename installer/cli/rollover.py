@@ -83,7 +83,7 @@ def _tell(found: Authorities, folder: Path, path: Path) -> None:
     print_text(f"Trust     {folder / 'ca.crt'}")
     if found.progress is Progress.TRUSTED:
         print_text(
-            "Before you go on, give that file to clients outside of the cluster: cfy, agents."
+            "Before you go on, give that file to clients outside of the cluster, such as cfy."
         )
     if found.progress is not Progress.NONE:
         print_text(f"Go on     cfy_manager certificates rollover -i {path}")

@@ -54,6 +54,7 @@ def _member(db: DatabaseSettings) -> NodeState:
             "database/config.yml.j2",
             db=db,
             tls=TLS_FOLDER,
+            rest_ca=_rest_ca(db),
             sockets=SOCKET_FOLDER,
             hba=hba_lines(db),
             # at first a quick loop: it saves seconds of waiting for each other; a step changes it
@@ -88,6 +89,16 @@ def _member(db: DatabaseSettings) -> NodeState:
         units=(unit,),
         data=(db.data_dir, "/var/lib/postgresql/.pgpass-patroni"),
     )
+
+
+def _rest_ca(db: DatabaseSettings) -> str:
+    """Return the path of whom the REST API trusts, written otherwise when a CA came or went.
+
+    A reload of Patroni takes the file anew only when its path is another one, and a restart would
+    stop PostgreSQL. Source: Patroni, api.py, `RestApiServer.reload_config`.
+    """
+    further = db.certificates.ca.count(b"-----BEGIN CERTIFICATE-----") - 1
+    return f"{TLS_FOLDER}{'/.' * further}/ca.crt"
 
 
 def _cluster_gate(db: DatabaseSettings) -> Gate:

@@ -49,7 +49,7 @@ def look_around(inventory: Inventory) -> Presence:
         doors = pool.map(_opens, balancers)
         told, (running, queues) = members.result() or {}, view.result() or ({}, ())
         return Presence(
-            databases=_databases(dict(zip(_names(databases), etcd, strict=True)), told),
+            databases=read_databases(dict(zip(_names(databases), etcd, strict=True)), told),
             is_paused=bool(told.get("pause")),
             brokers={name: running.get(name, False) for name in _names(brokers)},
             queues=queues,
@@ -62,15 +62,18 @@ def _names(nodes: Iterable[Node]) -> list[str]:
     return [node.name for node in nodes]
 
 
-def _databases(etcd: Mapping[str, bool], told: Answer) -> dict[str, DatabaseMember]:
+def read_databases(etcd: Mapping[str, bool], told: Answer) -> dict[str, DatabaseMember]:
+    """Return the members by name: whether etcd is well there, and what Patroni's view says."""
     members = {member["name"]: member for member in told.get("members", ())}
 
     def member(name: str) -> DatabaseMember:
         found = members.get(name, {})
+        lag = found.get("lag")
         return DatabaseMember(
             etcd=etcd[name],
             part=_PARTS.get(found.get("role", ""), Part.NONE),
             follows=found.get("state") in _WORKING,
+            lag_bytes=lag if isinstance(lag, int) else None,
         )
 
     return {name: member(name) for name in etcd}

@@ -13,6 +13,7 @@ class DatabaseMember:
     etcd: bool  # sees a quorum
     part: Part = Part.NONE
     follows: bool = False  # the leader, or a replica that streams from it
+    lag_bytes: int | None = None  # of a replica; None where nobody knows
 
     @property
     def is_whole(self) -> bool:

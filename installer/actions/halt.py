@@ -20,8 +20,8 @@ from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget
-from installer.status.inquiry import look_around
 from installer.status.model import Part
+from installer.status.seen import look_around
 
 _STOP_S = 180
 _START_ORDER = ROLES

@@ -6,10 +6,10 @@ from typing import Any
 
 from installer.status.database import part_of
 from installer.status.facts import Answer
-from installer.status.inquiry import read_databases
 from installer.status.model import Part, Verdict
 from installer.status.presence import Presence
 from installer.status.queue import alarms_of
+from installer.status.seen import has_etcd, read_databases
 
 _RUNNING = ("running", "streaming")
 _STATES = {  # the words of Cloudify's own list
@@ -70,12 +70,6 @@ def database_presence(asked: Sequence[AskedDatabase]) -> Presence:
     """Return what is there of the databases that were asked."""
     view, etcd = _view(asked), {one.name: has_etcd(one.etcd) for one in asked}
     return Presence(databases=read_databases(etcd, view), is_paused=bool(view.get("pause")))
-
-
-def has_etcd(answer: Answer) -> bool:
-    """Tell whether a member of etcd sees a quorum."""
-    said = answer.value() if not answer.fault else None
-    return isinstance(said, dict) and said.get("health") == "true"
 
 
 def _view(asked: Sequence[AskedDatabase]) -> Mapping[str, Any]:

@@ -40,6 +40,17 @@ class DatabaseRow:
     etcd_state: str
     errors: str = ""
 
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "node": self.name,
+            "node_ip": self.node_ip,
+            "state": self.state,
+            "alive": _yes(self.alive),
+            "etcd_state": self.etcd_state,
+            "errors": self.errors,
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
@@ -54,9 +65,22 @@ class BrokerRow:
     alarms: tuple[str, ...] = ()
     errors: str = ""
 
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "broker_name": self.broker_name,
+            "running": _yes(self.running),
+            "alarms": ", ".join(self.alarms) or "-",
+            "errors": self.errors,
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {**asdict(self), "alarms": list(self.alarms)}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def database_rows(asked: Sequence[AskedDatabase]) -> list[DatabaseRow]:

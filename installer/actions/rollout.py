@@ -143,14 +143,21 @@ def survey(
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = look(engine) if look else _glance(engine, jobs)
-        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
-        yield Survey(
-            engine=engine,
-            stages=stages,
-            observations=_observe(engine, jobs, stages, with_content=with_content),
-            with_content=with_content,
-        )
+        yield surveyed(engine, jobs, with_content=with_content, look=look)
+
+
+def surveyed(
+    engine: Engine, jobs: Sequence[NodeJob], *, with_content: bool = False, look: Look | None = None
+) -> Survey:
+    """Observe these nodes of an engine that is connected to them."""
+    facts = look(engine) if look else _glance(engine, jobs)
+    stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+    return Survey(
+        engine=engine,
+        stages=stages,
+        observations=_observe(engine, jobs, stages, with_content=with_content),
+        with_content=with_content,
+    )
 
 
 def _observe(

@@ -68,6 +68,11 @@ COMMANDS = {
         "The service that reports this node's status to the managers.",
     ),
     "stop": ("installer.cli.services", "stop", "Stop this node's services, in their order."),
+    "support-bundle": (
+        "installer.cli.support",
+        "support_bundle",
+        "State, configuration and logs of this node in one archive.",
+    ),
     "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
     "version": ("installer.cli.version", "version", "Which versions are installed here."),
 }

@@ -33,6 +33,7 @@ LEVELS = {
     "installer.catalogue": 1,
     "installer.links": 2,
     "installer.status": 4,
+    "installer.support": 4,
     "installer.status.model": 1,
     "installer.phases": 1,
     "installer.report": 1,

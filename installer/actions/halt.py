@@ -61,7 +61,7 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
-            act = stop_services if verb == "stop" else _start
+            act = stop_units if verb == "stop" else start_units
             make = NodePhases(engine=engine, notify=notify, run=name.run)
             phases = tuple(turn_phases(turns, act, make))
             return run_told(phases, notify, name, abort=engine.close)
@@ -103,13 +103,13 @@ def _units(stage: Stage) -> list[str]:
     return [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
 
 
-def stop_services(session: Session, stage: Stage) -> tuple[str, ...]:
+def stop_units(session: Session, stage: Stage) -> tuple[str, ...]:
     """Stop what runs of a stage's services, the last one first; return a line for each."""
     units = list(reversed(_units(stage)))
     return _systemctl(session, "stop", units) if units else ()
 
 
-def _start(session: Session, stage: Stage) -> tuple[str, ...]:
+def start_units(session: Session, stage: Stage) -> tuple[str, ...]:
     """Start without waiting: a member of etcd is up only once others are; the gate tells."""
     units = _units(stage)
     done = _systemctl(session, "start", units, "--no-block") if units else ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import open_cluster, runs_folder
-from installer.actions.halt import Turn, stop_services, stop_turns, turn_phases
+from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
 from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
@@ -106,7 +106,7 @@ def _demand_no_deployments(inventory: Inventory, tell: Callable[[str], None]) ->
 def _phases(stages: StagesByRole, make: NodePhases) -> Iterator[Phase]:
     """Yield first the turns in which services stop, then the removal on all hosts at once."""
     previous: tuple[str, ...] = ()
-    for phase in turn_phases(stop_turns(stages, None), stop_services, make):
+    for phase in turn_phases(stop_turns(stages, None), stop_units, make):
         yield phase
         previous = (phase.name,)
     everything = Turn(phase=_PHASE, stages={n: _whole(roles) for n, roles in stages.items()})

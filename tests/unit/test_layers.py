@@ -32,6 +32,7 @@ LEVELS = {
     "installer.lock": 1,
     "installer.catalogue": 1,
     "installer.links": 2,
+    "installer.backup": 4,
     "installer.status": 4,
     "installer.support": 4,
     "installer.status.model": 1,

@@ -12,6 +12,7 @@ from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
+from installer.cli.backup import backup, restore
 from installer.cli.credentials import reset_password_of_cluster, update_key_of_cluster
 from installer.cli.halt import start, stop
 from installer.cli.logs import logs_of_cluster
@@ -127,6 +128,8 @@ cluster.add_command(version_of_cluster)
 cluster.add_command(restart)
 cluster.add_command(stop)
 cluster.add_command(start)
+cluster.add_command(backup)
+cluster.add_command(restore)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

@@ -9,9 +9,7 @@ from installer.templates import render
 
 # setpriv, because a login by su or runuser costs PAM and a line in the journal each time
 # HOME, because libpq looks for certificates below it, and root's may not be entered
-_AS_POSTGRES = (
-    "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
-)
+AS_POSTGRES = "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
 
 
 def ask(db: DatabaseSettings, template: str, **values: object) -> str:
@@ -41,5 +39,5 @@ def _sql(template: str, values: Mapping[str, object]) -> str:
 
 
 def _psql(db: DatabaseSettings, connection: str, sql: str, *, then: str = "") -> str:
-    words = f"{_AS_POSTGRES} {db.bin_dir}/psql -XAtq -v ON_ERROR_STOP=1 {shlex.quote(connection)}"
+    words = f"{AS_POSTGRES} {db.bin_dir}/psql -XAtq -v ON_ERROR_STOP=1 {shlex.quote(connection)}"
     return f"{words} <<'SQL'{then}\n{sql}SQL\n"

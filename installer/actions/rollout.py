@@ -180,8 +180,13 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _glance(engine, jobs)
-        yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        yield engine, stages_on(engine, jobs)
+
+
+def stages_on(engine: Engine, jobs: Sequence[NodeJob]) -> StagesByRole:
+    """Return what each role is made of on each node: node → role → stages."""
+    facts = _glance(engine, jobs)
+    return {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
 def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:

@@ -21,6 +21,7 @@ from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
 from installer.cli.restart import restart
 from installer.cli.sanity import sanity_check
+from installer.cli.upgrade import upgrade
 from installer.cli.version import version_of_cluster
 from installer.report import print_text, print_timing, report_for
 
@@ -127,6 +128,7 @@ cluster.add_command(version_of_cluster)
 cluster.add_command(restart)
 cluster.add_command(stop)
 cluster.add_command(start)
+cluster.add_command(upgrade)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

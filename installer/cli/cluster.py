@@ -25,6 +25,7 @@ from installer.cli.remove_cluster import remove
 from installer.cli.restart import restart
 from installer.cli.sanity import sanity_check_of_cluster
 from installer.cli.support import support_bundle_of_cluster
+from installer.cli.upgrade import upgrade
 from installer.cli.version import version_of_cluster
 from installer.report import print_text, print_timing, report_for
 
@@ -136,6 +137,7 @@ cluster.add_command(add_networks_to_cluster)
 cluster.add_command(support_bundle_of_cluster)
 cluster.add_command(backup)
 cluster.add_command(restore)
+cluster.add_command(upgrade)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

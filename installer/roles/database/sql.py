@@ -42,12 +42,12 @@ def _to_primary(db: DatabaseSettings, database: str) -> str:
 def superuser_psql(db: DatabaseSettings, database: str) -> list[str]:
     """Return the words that open psql on the primary; it needs `login_secrets` beside them."""
     name = database.replace("\\", "\\\\").replace("'", "\\'")
-    return [*shlex.split(_AS_POSTGRES), f"{db.bin_dir}/psql", _to_primary(db, f"'{name}'")]
+    return [*shlex.split(AS_POSTGRES), f"{db.bin_dir}/psql", _to_primary(db, f"'{name}'")]
 
 
 def socket_psql(database: str) -> list[str]:
     """Return the words that open psql on the node where they run, as its superuser."""
-    return [*shlex.split(_AS_POSTGRES), "psql", "-h", SOCKET_FOLDER, "-d", database]
+    return [*shlex.split(AS_POSTGRES), "psql", "-h", SOCKET_FOLDER, "-d", database]
 
 
 def _sql(template: str, values: Mapping[str, object]) -> str:

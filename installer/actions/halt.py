@@ -1,7 +1,7 @@
 """Stop a whole cluster, clients first and the database last, and start it in the other order."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +61,9 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
-            act = _stop if verb == "stop" else _start
+            act = stop_units if verb == "stop" else start_units
             make = NodePhases(engine=engine, notify=notify, run=name.run)
-            phases = tuple(_phases(turns, act, make))
+            phases = tuple(turn_phases(turns, act, make))
             return run_told(phases, notify, name, abort=engine.close)
 
 
@@ -103,12 +103,13 @@ def _units(stage: Stage) -> list[str]:
     return [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
 
 
-def _stop(session: Session, stage: Stage) -> tuple[str, ...]:
+def stop_units(session: Session, stage: Stage) -> tuple[str, ...]:
+    """Stop what runs of a stage's services, the last one first; return a line for each."""
     units = list(reversed(_units(stage)))
     return _systemctl(session, "stop", units) if units else ()
 
 
-def _start(session: Session, stage: Stage) -> tuple[str, ...]:
+def start_units(session: Session, stage: Stage) -> tuple[str, ...]:
     """Start without waiting: a member of etcd is up only once others are; the gate tells."""
     units = _units(stage)
     done = _systemctl(session, "start", units, "--no-block") if units else ()
@@ -141,7 +142,8 @@ def _test(verb: str, unit: str) -> str:
     return f"{negation}systemctl is-active --quiet {shlex.quote(unit)}"
 
 
-def _phases(turns: Iterator[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:
+def turn_phases(turns: Iterable[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:
+    """Yield a phase for each turn, one after the other; its nodes act side by side."""
     previous: tuple[str, ...] = ()
     for turn in turns:
         yield make.phase(turn.phase, turn.stages, _on(turn, act), needs=previous)

@@ -13,6 +13,12 @@ from installer.state import Gate, Step
 
 Note = Callable[[str], None]  # tells what a node is at
 Act = Callable[[Session, Note], tuple[str, ...]]  # returns a line for each change
+QuietAct = Callable[[Session], tuple[str, ...]]
+
+
+def quiet(act: QuietAct) -> Act:
+    """Return an act that tells nothing on its way."""
+    return lambda session, _: act(session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class NodePhases:
 
     def _work(self, phase: str, nodes: tuple[str, ...], act: Act) -> PhaseResult:
         def on(session: Session) -> tuple[str, ...]:
-            note = functools.partial(self._note, phase, session.name)
+            note = functools.partial(self.note, phase, session.name)
             return act(session, note)
 
         for node in nodes:
@@ -56,7 +62,8 @@ class NodePhases:
             problems=problems,
         )
 
-    def _note(self, phase: str, node: str, text: str) -> None:
+    def note(self, phase: str, node: str, text: str) -> None:
+        """Tell what is being done on a node."""
         self._tell(phase=phase, kind=EventKind.NODE_NOTE, node=node, text=text)
 
     def _tell(self, **what: object) -> None:

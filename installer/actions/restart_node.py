@@ -46,7 +46,7 @@ class NodeRestart:
         problems: tuple[Problem, ...] = ()
         try:
             self.await_permission(node)
-            self._on(node, lambda session: self._restart(session, changes))
+            self._work(node, changes)
             self._await_settled(node)
         except InstallerError as error:
             problems = error.problems
@@ -79,13 +79,20 @@ class NodeRestart:
         note = functools.partial(self.tell, kind=EventKind.NODE_NOTE, node=node)
         permission.await_for(node, lambda text: note(text=text), patience_s=patience_s)
 
+    def _work(self, node: str, changes: list[str]) -> None:
+        """Do what the node's turn is for; raises PhaseFailed."""
+        self._on(node, lambda session: self._restart(session, changes))
+
     def _restart(self, session: Session, changes: list[str]) -> None:
-        stages = self.stages[session.name][self.role]
-        for stage in reversed(stages):
+        self._hand_over(session, changes)
+        for stage in self.stages[session.name][self.role]:
+            self._restart_stage(session, stage, changes)
+
+    def _hand_over(self, session: Session, changes: list[str]) -> None:
+        """Let others take the node's work before its services stop."""
+        for stage in reversed(self.stages[session.name][self.role]):
             if stage.hand_over is not None:
                 self._run(session, stage.hand_over, changes)
-        for stage in stages:
-            self._restart_stage(session, stage, changes)
 
     def _run(self, session: Session, step: Step, changes: list[str]) -> None:
         self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=step.name)

@@ -33,6 +33,11 @@ select json_build_object(
   'waiting', (select count(*) from pg_stat_activity where wait_event = 'SyncRep'),
   'waiting_s', (select coalesce(extract(epoch from max(clock_timestamp() - query_start)), 0)
                 from pg_stat_activity where wait_event = 'SyncRep'),
+  'backup', nullif(current_setting('cfy.last_backup', true), ''),
+  'archiver', (select json_build_object(
+      'failing', last_failed_time > coalesce(last_archived_time, '-infinity'),
+      'since', to_char(coalesce(last_archived_time, last_failed_time), 'YYYY-MM-DD HH24:MI:SS'))
+    from pg_stat_archiver),
   'replicas', (select coalesce(json_agg(json_build_object(
       'name', application_name, 'state', state, 'sync', sync_state,
       'lag', case when pg_is_in_recovery() then null

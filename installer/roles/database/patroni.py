@@ -3,6 +3,7 @@
 import json
 
 from installer.roles.database.access import hba_lines
+from installer.roles.database.backup import backup_state, backup_steps
 from installer.roles.database.cluster_config import cluster_config
 from installer.roles.database.etcd import pair_files
 from installer.roles.database.model import DatabaseSettings
@@ -26,13 +27,14 @@ def patroni_stage(db: DatabaseSettings) -> Stage:
     """Return the stage that brings up this member, and with all of them users and database."""
     return Stage(
         name="patroni",
-        state=_member(db),
+        state=_member(db) | backup_state(db),
         gate=cluster_gate(db),
         steps=(
             *users_steps(db),  # first: replicas cannot follow with passwords that nobody has yet
             _config_step(db),
             *((application_step(db, db.application),) if db.application else ()),
             _parameters_step(db),
+            *backup_steps(db),
         ),
         hand_over=_hand_over_step(db) if db.peers else None,
     )

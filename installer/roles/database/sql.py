@@ -9,9 +9,7 @@ from installer.templates import render
 
 # setpriv, because a login by su or runuser costs PAM and a line in the journal each time
 # HOME, because libpq looks for certificates below it, and root's may not be entered
-_AS_POSTGRES = (
-    "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
-)
+AS_POSTGRES = "env HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups"
 
 
 def ask(db: DatabaseSettings, template: str, **values: object) -> str:
@@ -44,12 +42,12 @@ def _to_primary(db: DatabaseSettings, database: str) -> str:
 def superuser_psql(db: DatabaseSettings, database: str) -> list[str]:
     """Return the words that open psql on the primary; it needs `login_secrets` beside them."""
     name = database.replace("\\", "\\\\").replace("'", "\\'")
-    return [*shlex.split(_AS_POSTGRES), f"{db.bin_dir}/psql", _to_primary(db, f"'{name}'")]
+    return [*shlex.split(AS_POSTGRES), f"{db.bin_dir}/psql", _to_primary(db, f"'{name}'")]
 
 
 def socket_psql(database: str) -> list[str]:
     """Return the words that open psql on the node where they run, as its superuser."""
-    return [*shlex.split(_AS_POSTGRES), "psql", "-h", SOCKET_FOLDER, "-d", database]
+    return [*shlex.split(AS_POSTGRES), "psql", "-h", SOCKET_FOLDER, "-d", database]
 
 
 def _sql(template: str, values: Mapping[str, object]) -> str:
@@ -57,5 +55,5 @@ def _sql(template: str, values: Mapping[str, object]) -> str:
 
 
 def _psql(db: DatabaseSettings, connection: str, sql: str, *, then: str = "") -> str:
-    words = f"{_AS_POSTGRES} {db.bin_dir}/psql -XAtq -v ON_ERROR_STOP=1 {shlex.quote(connection)}"
+    words = f"{AS_POSTGRES} {db.bin_dir}/psql -XAtq -v ON_ERROR_STOP=1 {shlex.quote(connection)}"
     return f"{words} <<'SQL'{then}\n{sql}SQL\n"

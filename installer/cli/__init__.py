@@ -43,6 +43,7 @@ COMMANDS = {
         "Install the services of this node's config.yaml.",
     ),
     "logs": ("installer.cli.logs", "logs", "Journals and log files in one archive."),
+    "may-stop": ("installer.cli.may_stop", "may_stop_here", "May this host stop now?"),
     "node": ("installer.cli.node", "node", "Facts of this node."),
     "preflight": (
         "installer.cli.node",

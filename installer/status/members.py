@@ -9,7 +9,7 @@ from installer.status.facts import Answer
 from installer.status.model import Part, Verdict
 from installer.status.presence import Presence
 from installer.status.queue import alarms_of
-from installer.status.seen import has_etcd, read_databases
+from installer.status.seen import has_etcd, read_brokers, read_databases, read_queues
 
 _RUNNING = ("running", "streaming")
 _STATES = {  # the words of Cloudify's own list
@@ -27,6 +27,15 @@ class AskedDatabase:
     address: str
     patroni: Answer
     etcd: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedBroker:
+    """A broker, and what it answered of all brokers and of all queues."""
+
+    name: str
+    brokers: Answer
+    queues: Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,18 @@ def database_presence(asked: Sequence[AskedDatabase]) -> Presence:
     """Return what is there of the databases that were asked."""
     view, etcd = _view(asked), {one.name: has_etcd(one.etcd) for one in asked}
     return Presence(databases=read_databases(etcd, view), is_paused=bool(view.get("pause")))
+
+
+def broker_presence(asked: Sequence[AskedBroker]) -> Presence:
+    """Return what is there of the brokers that were asked, as the first that answers sees them."""
+    nodes, queues = (
+        next((answer.value() for answer in answers if answer.is_good), None) or ()
+        for answers in ([one.brokers for one in asked], [one.queues for one in asked])
+    )
+    seen = read_brokers(nodes)
+    return Presence(
+        brokers={one.name: seen.get(one.name, False) for one in asked}, queues=read_queues(queues)
+    )
 
 
 def _view(asked: Sequence[AskedDatabase]) -> Mapping[str, Any]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import open_cluster, runs_folder
-from installer.actions.halt import Turn, stop_services, stop_turns, turn_phases
+from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
 from installer.actions.install import journaled
+from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
 from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
 from installer.actions.run_log import logged_to
@@ -17,7 +18,6 @@ from installer.engine.engine import Engine
 from installer.engine.removal import removal
 from installer.engine.session import Session
 from installer.errors import NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
-from installer.events import Event
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 from installer.lock import hold_lock
@@ -74,11 +74,8 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
             stages = stages_seen(engine, [job for job in jobs if job.inputs.name not in gone])
             with journaled(folder / _JOURNAL, report) as notify:
                 name = RunName(new_run(), f"Removing the cluster {inventory.name}")
-
-                def tell(**what: object) -> None:
-                    notify(Event(run=name.run, **what))  # type: ignore[arg-type] # its fields
-
-                phases = tuple(_phases(stages, engine, tell))
+                make = NodePhases(engine=engine, notify=notify, run=name.run)
+                phases = tuple(_phases(stages, make))
                 results = run_told(phases, notify, name, abort=engine.close)
     return Removed(results=results, left=left)
 
@@ -106,14 +103,14 @@ def _demand_no_deployments(inventory: Inventory, tell: Callable[[str], None]) ->
         )
 
 
-def _phases(stages: StagesByRole, engine: Engine, tell: Callable[..., None]) -> Iterator[Phase]:
+def _phases(stages: StagesByRole, make: NodePhases) -> Iterator[Phase]:
     """Yield first the turns in which services stop, then the removal on all hosts at once."""
     previous: tuple[str, ...] = ()
-    for phase in turn_phases(stop_turns(stages, None), stop_services, engine, tell):
+    for phase in turn_phases(stop_turns(stages, None), stop_units, make):
         yield phase
         previous = (phase.name,)
     everything = Turn(phase=_PHASE, stages={n: _whole(roles) for n, roles in stages.items()})
-    for phase in turn_phases((everything,), _remove, engine, tell):
+    for phase in turn_phases((everything,), _remove, make):
         yield replace(phase, needs=previous)
 
 

@@ -24,7 +24,7 @@ def stop(path: Path, *, yes: bool, as_json: bool) -> None:
     Example: cfy_manager cluster stop -i ten-nodes.yaml --yes
     """
     if not yes:
-        demand_name(load_inventory(path).name, "cluster stop", "Everything of it stops.")
+        demand_name("cluster stop", "Everything of it stops.", load_inventory(path).name)
     results = stop_cluster(path, report_for(as_json=as_json))
     if not as_json:
         print_timing(results)

@@ -44,7 +44,7 @@ def remove(
     """
     inventory = load_inventory(path)
     if not yes:
-        demand_name(inventory.name, "cluster remove", _question(inventory))
+        demand_name("cluster remove", _question(inventory), inventory.name)
     request = RemoveRequest(
         without_unreachable=without_unreachable, abandon_deployments=abandon_deployments
     )

@@ -126,6 +126,23 @@ class Session:
         self._call("units", {"restart": [unit]}, APPLY_S)
         logger.info("%s: restarted %s", self.name, unit)
 
+    def replace_packages(
+        self, versions: Mapping[str, str], units: Sequence[str], *, may_downgrade: bool = False
+    ) -> None:
+        """Stop units, and bring packages to these versions; nothing starts them. One command.
+
+        The node notes first that the units are to run, so that what a kill left is put right by
+        the next run.
+        """
+        request = {
+            "stop": list(units),
+            "packages": [f"{name}={version}" for name, version in sorted(versions.items())],
+            "may_downgrade": may_downgrade,
+            "timeout_s": INSTALL_S,
+        }
+        self._call("upgrade", request, INSTALL_S)
+        logger.info("%s: stopped %s, packages %s", self.name, units, request["packages"])
+
     def await_gate(self, gate: Gate, *, alone: bool = False) -> GateResult:
         """Wait on the node until the gate's check passes. One command.
 
@@ -215,6 +232,10 @@ class Session:
     def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Try connections from this node, all at once. One command."""
         return list(self._call("connect", request, _TRIAL_S, margin_s=0))
+
+    def handshakes(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Look which certificates ports show, all at once; nothing is changed. One command."""
+        return list(self._call("handshake", request, _TRIAL_S))
 
     def end_listening(self, token: str) -> list[Any]:
         """Close the ports of a trial, and return who was refused there. One command."""

@@ -129,7 +129,7 @@ def test_a_support_bundle_has_what_every_service_says_and_no_secret(life: Life, 
     life.cluster.sh("queue-1", f"logger 'by mistake: {life.cluster.secrets['erlang_cookie']}'")
     archive = tmp_path / "support.tar.gz"
 
-    told = life.manage("support-bundle", "--since", "1h", "-o", str(archive))
+    told = life.manage("support-bundle", "--timeout", "600", "-o", str(archive))
 
     sys.stderr.write(f"\n{told.stdout}")
     texts = unpacked(archive, tmp_path / "all")

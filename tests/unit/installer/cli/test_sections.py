@@ -1,12 +1,16 @@
 """`-h` shows every command once, in the section where a person looks for it."""
 
+import click
 import pytest
 
 from installer.cli import COMMANDS, run
 from installer.cli.cluster_group import cluster
 from installer.cli.sections import CLUSTER, REST, ROOT, in_sections
 
-GROUPS = {"root": (ROOT, sorted(COMMANDS)), "cluster": (CLUSTER, cluster.list_commands(None))}
+GROUPS = {
+    "root": (ROOT, sorted(COMMANDS)),
+    "cluster": (CLUSTER, cluster.list_commands(click.Context(cluster))),
+}
 
 
 @pytest.mark.parametrize("group", GROUPS)

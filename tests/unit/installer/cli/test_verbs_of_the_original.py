@@ -34,16 +34,7 @@ def test_what_the_page_says_is_here_with_the_same_name_is_here():
         if f"`{word}`" in here
     }
 
-    assert {
-        "install",
-        "remove",
-        "sanity-check",
-        "add-networks",
-        "update-encryption-key",
-    } <= same | {
-        "add-networks",
-        "update-encryption-key",
-    }
+    assert {"install", "remove", "sanity-check"} <= same
     assert [name for name in same if name not in COMMANDS] == []
 
 

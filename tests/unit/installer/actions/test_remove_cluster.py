@@ -58,7 +58,7 @@ def rest(monkeypatch):
     class Cluster:
         address = "10.0.0.1"
 
-    monkeypatch.setattr(action, "open_cluster", lambda *_, **__: Cluster)
+    monkeypatch.setattr(action, "open_kept", lambda _: Cluster)
     monkeypatch.setattr(action, "administrator", lambda *_: Rest())
     return answers
 

@@ -15,7 +15,7 @@ ORIGINAL = (
     *("create-pkcs12", "generate-test-cert", "reset-admin-password", "image-starter"),
     *("wait-for-starter", "version", "upgrade", "run-init", "certificates replace"),
     *("brokers add", "brokers list", "brokers remove", "dbs list", "dbs add", "dbs remove"),
-    *("dbs reinit", "set-master", "shell", "logs fetch", "node get-id", "status-reporter"),
+    *("dbs reinit", "dbs set-master", "dbs shell", "logs fetch", "node get-id", "status-reporter"),
 )
 ROWS = [line.split("|")[1:4] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
 NAMED = " ".join(there for there, _, _ in ROWS)

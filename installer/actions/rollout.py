@@ -162,15 +162,27 @@ def survey(
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = look(engine) if look else _glance(engine, jobs)
-        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
-        yield Survey(
-            engine=engine,
-            stages=stages,
-            observations=_observe(engine, jobs, stages, with_content=with_content),
-            with_content=with_content,
-            part=part,
-        )
+        yield surveyed(engine, jobs, with_content=with_content, look=look, part=part)
+
+
+def surveyed(
+    engine: Engine,
+    jobs: Sequence[NodeJob],
+    *,
+    with_content: bool = False,
+    look: Look | None = None,
+    part: Part = whole_stage,
+) -> Survey:
+    """Observe these nodes of an engine that is connected to them."""
+    facts = look(engine) if look else _glance(engine, jobs)
+    stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
+    return Survey(
+        engine=engine,
+        stages=stages,
+        observations=_observe(engine, jobs, stages, with_content=with_content),
+        with_content=with_content,
+        part=part,
+    )
 
 
 def _observe(
@@ -200,8 +212,13 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _glance(engine, jobs)
-        yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        yield engine, stages_seen(engine, jobs)
+
+
+def stages_seen(engine: Engine, jobs: Sequence[NodeJob]) -> StagesByRole:
+    """Return what each role is made of on these nodes, as they are."""
+    facts = _glance(engine, jobs)
+    return {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
 def _stages_of(

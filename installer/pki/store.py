@@ -1,23 +1,23 @@
 """A cluster's certificates on the operator's disk: what lacks is issued, the rest is kept."""
 
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.errors import ConfigError, Problem
 from installer.lock import hold_lock
-from installer.pki.authority import KeyPair, KeyType, create_authority, issue_leaf
+from installer.pki.authority import KeyPair, KeyType, issue_leaf
+from installer.pki.ca import new_ca
 from installer.pki.files import make_private_folder
 from installer.pki.listing import facts_or_none
 from installer.pki.pairs import PairFolder
 from installer.pki.renewal import reissue_reason
 from installer.pki.request import LeafRequest
 from installer.pki.requirements import CertificateRequest, leaf_request, request_problems
+from installer.pki.rollover import CaRollover
 from installer.pki.verify import authority_problems
 
 _KEY_TYPES = frozenset(kind.value for kind in KeyType)
-_CA_NAME = 48  # with the word and the random part within X.509's 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class CertificateStore:
         """Return a new pair for each that is due, in the order in which they are to be written."""
         due = self._due(leaves)
         if self._lacks_authority():
-            authority = self._new_authority()
+            authority = new_ca(self._files, "ca", self._key_type_of("ca"))
             issued = {"ca": authority}
         elif due:
             authority, issued = self._signing_authority(), {}
@@ -161,18 +161,8 @@ class CertificateStore:
             return {}  # a CA whose key is kept elsewhere is no obstacle then
         return issued | {stem: issue_leaf(authority, leaves[stem]) for stem in due}
 
-    def _new_authority(self) -> KeyPair:
-        """Make a CA; the key of a run that was killed before its certificate came is used."""
-        key = self._files.path("ca.key")
-        name = f"{self.folder.resolve().name[:_CA_NAME]} CA {secrets.token_hex(4)}"
-        return create_authority(
-            name,
-            key_type=self._key_type_of("ca"),
-            key_pem=key.read_bytes() if key.exists() else None,
-        )
-
     def _signing_authority(self) -> KeyPair:
-        authority = self._files.pair("ca")
+        authority = CaRollover(self.folder).issuer()
         problems = tuple(authority_problems(authority, str(self.folder)))
         if problems:
             raise ConfigError(*problems)

@@ -13,6 +13,7 @@ DEADLINE_S = 90  # of listeners, should nobody be left to end them
 _LIMITS = {
     "connect_s": 2.0,
     "answer_s": 2.0,
+    "refusal_s": 0.15,  # a service that refuses our certificate says so within this time
     "bulk_s": 1.5,
     "bulk_bytes": BULK_BYTES,
     "again_s": 4.0,

@@ -16,7 +16,7 @@ from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.may_stop import demand_nodes
 from installer.actions.options import RunOptions
-from installer.actions.proof import Proof
+from installer.actions.proof import PATIENCE_S, RECOVERY_S, Proof
 from installer.actions.renewal_record import RenewalRecord
 from installer.actions.rollout import Survey, roll_out, survey
 from installer.actions.run_log import logged_to
@@ -123,7 +123,8 @@ class Renewal:
             self.demand_usable(nodes)
             cluster = open_running(self._inventory)
             seen = seen.beside([job for job in cluster.jobs() if job.inputs.name in nodes])
-            proof = Proof(self._inventory, cluster.inputs, seen.engine)
+            patience_s = PATIENCE_S if works else RECOVERY_S
+            proof = Proof(self._inventory, cluster.inputs, seen.engine, patience_s)
             results: tuple[PhaseResult, ...] = ()
             for group in node_groups(tuple(seen.stages), works=works):
                 prove = proof.phase(group, notify)

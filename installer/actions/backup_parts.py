@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from installer.actions.backup_nodes import BackupNodes, call
 from installer.actions.node_phase import NodePhases
@@ -31,15 +31,27 @@ def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[
 
 
 def restore_parts(
-    nodes: BackupNodes, make: NodePhases, backup: BackupSet, session: Session
+    nodes: BackupNodes, make: NodePhases, sets: Sequence[BackupSet], session: Session
 ) -> tuple[str, ...]:
-    """Bring back every part that a backup holds; return a line for each."""
+    """Bring back every part that a backup holds; return a line for each.
+
+    The first set is the one to restore; a second one is younger, for parts that are better so.
+    """
     done = []
-    for part, taken in _held(backup):
+    for part, _ in _held(sets[0]):
+        backup = next(
+            one for one in (*reversed(sets[1:]), sets[0]) if _fits(part, one, is_own=one is sets[0])
+        )
+        taken = backup.part(part.name)
+        assert taken is not None  # noqa: S101 - it fits
         run = _run(nodes, make, "restore/parts", backup, session.name)
         part.restore(run, taken)
-        done.append(f"bring back {part.name}")
+        done.append(f"bring back {part.name} of {backup.label}")
     return tuple(done)
+
+
+def _fits(part: Part, backup: BackupSet, *, is_own: bool) -> bool:
+    return backup.part(part.name) is not None and (is_own or part.may_be_younger)
 
 
 def part_problems(

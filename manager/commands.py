@@ -41,21 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _FAILED
 
 
-def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
-    from manager.storage.schema import upgrade_schema
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:
+    from manager.storage.schema import missing_revisions, upgrade_schema
 
     with _database(settings) as database:
+        if options.missing:
+            with database.engine.connect() as connection:
+                missing = missing_revisions(connection)
+            sys.stdout.writelines(f"{revision}\n" for revision in missing)
+            return _FAILED if missing else 0
         sys.stdout.write(f"schema at revision {upgrade_schema(database.engine)}\n")
     return 0
 
 
 def _bootstrap(settings: Settings, _options: argparse.Namespace) -> int:
     from manager.services.bootstrap import bootstrap, parse_secrets
-    from manager.storage.schema import lock_cluster, upgrade_schema
+    from manager.storage.schema import expand_schema, lock_cluster
 
     secrets = parse_secrets(_json_on_stdin())
     with _database(settings) as database:
-        upgrade_schema(database.engine)
+        expand_schema(database.engine)
         with database.session() as session:
             lock_cluster(session.connection())
             bootstrap(session, settings, secrets)
@@ -184,10 +189,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manager", description=__doc__)
     parser.add_argument("--config", type=Path, default=settings_path(), help="manager.yaml")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database's schema up to date")
+    migrate = commands.add_parser(
+        "migrate", help="finish the database's schema, once no manager of an older release runs"
+    )
+    migrate.add_argument(
+        "--missing", action="store_true", help="only list what it lacks; exit 1 if anything"
+    )
     commands.add_parser(
         "bootstrap",
-        help="migrate, create users and tokens, register this manager; secrets as JSON on stdin",
+        help="add to the schema what this release needs, create users and tokens, register this "
+        "manager; secrets as JSON on stdin",
     )
     tokens = commands.add_parser("tokens", help="show the status reporters' tokens")
     tokens.add_argument("--json", action="store_true")

@@ -17,7 +17,7 @@ from installer.actions.backup_nodes import (
 from installer.actions.backup_parts import part_phases, part_problems
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
-from installer.actions.node_phase import NodePhases
+from installer.actions.node_phases import NodePhases, quiet
 from installer.actions.rollout import RunName, new_run, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
@@ -92,10 +92,10 @@ def verify_backup(path: Path, label: str | None, node: str | None, report: Repor
         name = RunName(new_run(), f"Restoring {backup.label} into a scratch folder on {place}")
         make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
         act = functools.partial(_verify, backup, folder / _VERIFIED)
-        phases = [make.phase("verify/database", [place], act)]
+        phases = [make.phase("verify/database", [place], quiet(act))]
         if backup.parts:
             check = functools.partial(part_problems, nodes, make, backup)
-            phases.append(make.phase("verify/parts", [place], check))
+            phases.append(make.phase("verify/parts", [place], quiet(check)))
         run_told(phases, notify, name, abort=nodes.engine.close)
     return read_verified(inventory)[backup.label]
 
@@ -120,9 +120,9 @@ def _take_phases(
         _demand_same(session, nodes.ask(primary, _labels))
         return ()
 
-    yield make.phase(_DATABASE, [primary], take)
+    yield make.phase(_DATABASE, [primary], quiet(take))
     if others := [name for name in nodes.databases() if name != primary]:
-        yield make.phase(_EVERYWHERE, others, look, needs=(_DATABASE,))
+        yield make.phase(_EVERYWHERE, others, quiet(look), needs=(_DATABASE,))
 
 
 def _labels(session: Session) -> str:

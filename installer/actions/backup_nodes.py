@@ -17,8 +17,8 @@ from installer.errors import NodeUnreachable, PhaseFailed, Problem, Refused
 from installer.inventory import Inventory, Role
 from installer.roles.database.backup import command
 from installer.secrets import Secret
-from installer.status.inquiry import look_around
 from installer.status.model import Part
+from installer.status.seen import look_around
 
 T = TypeVar("T")
 LONG_S = 12 * 3600  # of a backup or a restore: large databases over slow lines

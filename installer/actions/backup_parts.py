@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from installer.actions.backup_nodes import BackupNodes, call
-from installer.actions.node_phase import NodePhases
+from installer.actions.node_phases import NodePhases, quiet
 from installer.backup.backup_set import BackupSet, PartTaken, note_of, read_sets, with_parts
 from installer.backup.parts import Part, PartRun
 from installer.backup.registry import PARTS
@@ -26,7 +26,7 @@ def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[
             continue
         phase = f"backup/{part.name}"
         act = functools.partial(_take, nodes, make, phase, part)
-        yield make.phase(phase, [primary], act, needs=(previous,))
+        yield make.phase(phase, [primary], quiet(act), needs=(previous,))
         previous = phase
 
 

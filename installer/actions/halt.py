@@ -1,14 +1,14 @@
 """Stop a whole cluster, clients first and the database last, and start it in the other order."""
 
-import functools
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
-from installer.actions.node_phase import NodePhases
+from installer.actions.node_phases import Act as NodeAct
+from installer.actions.node_phases import NodePhases
 from installer.actions.restart import ROLES
 from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
@@ -20,8 +20,8 @@ from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget
-from installer.status.inquiry import look_around
 from installer.status.model import Part
+from installer.status.seen import look_around
 
 _STOP_S = 180
 _START_ORDER = ROLES
@@ -63,7 +63,7 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
             act = stop_units if verb == "stop" else start_units
             make = NodePhases(engine=engine, notify=notify, run=name.run)
-            phases = tuple(_phases(turns, act, make))
+            phases = tuple(turn_phases(turns, act, make))
             return run_told(phases, notify, name, abort=engine.close)
 
 
@@ -104,7 +104,7 @@ def _units(stage: Stage) -> list[str]:
 
 
 def stop_units(session: Session, stage: Stage) -> tuple[str, ...]:
-    """Stop what a stage runs, and return a line for each unit."""
+    """Stop what runs of a stage's services, the last one first; return a line for each."""
     units = list(reversed(_units(stage)))
     return _systemctl(session, "stop", units) if units else ()
 
@@ -142,13 +142,13 @@ def _test(verb: str, unit: str) -> str:
     return f"{negation}systemctl is-active --quiet {shlex.quote(unit)}"
 
 
-def _phases(turns: Iterator[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:
+def turn_phases(turns: Iterable[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:
+    """Yield a phase for each turn, one after the other; its nodes act side by side."""
     previous: tuple[str, ...] = ()
     for turn in turns:
-        own = functools.partial(_of_turn, turn, act)
-        yield make.phase(turn.phase, tuple(turn.stages), own, needs=previous)
+        yield make.phase(turn.phase, turn.stages, _on(turn, act), needs=previous)
         previous = (turn.phase,)
 
 
-def _of_turn(turn: Turn, act: Act, session: Session) -> tuple[str, ...]:
-    return act(session, turn.stages[session.name])
+def _on(turn: Turn, act: Act) -> NodeAct:
+    return lambda session, _: act(session, turn.stages[session.name])

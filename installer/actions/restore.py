@@ -24,7 +24,7 @@ from installer.actions.backup_parts import restore_parts
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.halt import start_units, stop_units
 from installer.actions.install import journaled
-from installer.actions.node_phase import Act, NodePhases
+from installer.actions.node_phases import NodePhases, QuietAct, quiet
 from installer.actions.options import RunOptions
 from installer.actions.rollout import (
     RunName,
@@ -169,18 +169,20 @@ def _node(nodes: BackupNodes, done: frozenset[tuple[str, str]]) -> str:
 
 
 def _without_done(
-    phases: Iterator[tuple[str, list[str], Act]], done: frozenset[tuple[str, str]], make: NodePhases
+    phases: Iterator[tuple[str, list[str], QuietAct]],
+    done: frozenset[tuple[str, str]],
+    make: NodePhases,
 ) -> Iterator[Phase]:
     """Yield the phases one after the other; what a killed run has finished does nothing."""
     previous: tuple[str, ...] = ()
     for name, nodes, act in phases:
         own = functools.partial(_unless_done, name, act, done)
-        yield make.phase(name, nodes, own, needs=previous)
+        yield make.phase(name, nodes, quiet(own), needs=previous)
         previous = (name,)
 
 
 def _unless_done(
-    phase: str, act: Act, done: frozenset[tuple[str, str]], session: Session
+    phase: str, act: QuietAct, done: frozenset[tuple[str, str]], session: Session
 ) -> tuple[str, ...]:
     return () if (phase, session.name) in done else act(session)
 
@@ -205,7 +207,7 @@ class Restore:
         self._data = self._patroni(node).state.data[0]
         self.kept = f"{self._data}.before-restore"
 
-    def phases(self) -> Iterator[tuple[str, list[str], Act]]:
+    def phases(self) -> Iterator[tuple[str, list[str], QuietAct]]:
         """Yield name, nodes and work of each phase."""
         others = [name for name in self._databases if name != self._node]
         yield _FILES, [self._node], self._try

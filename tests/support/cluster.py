@@ -61,6 +61,13 @@ class Cluster:
         return str(self.nodes[node]["address"])
 
     @property
+    def entry(self) -> str:
+        """Return where clients reach the cluster: its load balancer, else its first manager."""
+        balancer = self.document.get("load_balancer") or {}
+        own = self.address((self.having("loadbalancer") or self.having("manager"))[0])
+        return str(balancer.get("virtual_ip") or balancer.get("address") or own)
+
+    @property
     def secrets(self) -> dict[str, str]:
         path = self.inventory.parent / "secrets.yaml"
         secrets: dict[str, str] = yaml.safe_load(path.read_text())
@@ -114,7 +121,7 @@ class Cluster:
 
     def log_in(self) -> str:
         """Point the client at the load balancer."""
-        address = self.document["load_balancer"]["address"]
+        address = self.entry
         password = self.secrets["admin_password"]
         words = ("-u", "admin", "-p", password, "-t", "default_tenant", "--ssl", "-c", str(self.ca))
         return self.cfy("profiles", "use", address, *words).stdout

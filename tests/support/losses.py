@@ -70,7 +70,7 @@ def sql(cluster: Cluster, node: str, statement: str) -> str:
 
 def new_token(cluster: Cluster) -> str:
     """Return a token: logins by password are limited to ten a second."""
-    url = f"https://{cluster.document['load_balancer']['address']}/api/v3.1/tokens"
+    url = f"https://{cluster.entry}/api/v3.1/tokens"
     secret = f'user = "admin:{cluster.secrets["admin_password"]}"\n'
     said = cluster.beside(
         *("curl", "-sS", "--fail-with-body", "--cacert", cluster.ca, "-K", "-"),

@@ -18,11 +18,13 @@ class Release:
 
     postgresql: int  # major version
     replica_state: str  # how Patroni calls a replica that follows its leader
+    repositories_lacking: tuple[str, ...] = ()  # kinds that pgBackRest does not know yet
 
 
 RELEASES: Mapping[str, Release] = {
     "trixie": Release(postgresql=17, replica_state="streaming"),  # Patroni 4.0, etcd 3.5
-    "bookworm": Release(postgresql=15, replica_state="running"),  # Patroni 3.0, etcd 3.4
+    # Patroni 3.0, etcd 3.4, pgBackRest 2.45
+    "bookworm": Release(postgresql=15, replica_state="running", repositories_lacking=("sftp",)),
 }
 
 

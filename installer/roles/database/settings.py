@@ -39,6 +39,8 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
     me, members = _members(inputs, cluster["nodes"])
     if facts.release not in RELEASES:
         raise ConfigError(_unknown_release(inputs.name, facts.release))
+    if backup and backup.repository in RELEASES[facts.release].repositories_lacking:
+        raise ConfigError(_no_such_repository(inputs.name, facts.release, backup.repository))
     return DatabaseSettings(
         me=me,
         members=members,
@@ -148,6 +150,14 @@ def _application(application: Mapping[str, str]) -> Application | None:
         database=application["database"],
         username=application["username"],
         verifier=Secret(application["password_verifier"]),
+    )
+
+
+def _no_such_repository(node: str, release: str, kind: str) -> Problem:
+    return Problem(
+        where=node,
+        what=f"pgBackRest of Debian '{release}' knows no repository of the kind {kind}",
+        remedy="write backup.repository: s3 or directory, or use Debian 13",
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from installer.config.complete import complete
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
+from installer.errors import ConfigError
 from installer.roles.database.settings import database_settings
 from installer.roles.database.state import database_stages
 from tests.unit.installer.roles.database.conftest import GIB, SERVER
@@ -22,7 +23,7 @@ S3 = {
 SFTP = {"host": "10.0.0.99", "private_key_path": "/k", "known_hosts_path": "/h"}
 
 
-def settings(**backup):
+def settings(release="trixie", **backup):
     server = copy.deepcopy(SERVER)
     config = complete(
         {
@@ -32,7 +33,7 @@ def settings(**backup):
         }
     )
     inputs = NodeInputs(name="host-2", config=config, read=lambda path: f"<{path}>".encode())
-    return database_settings(inputs, NodeFacts(memory_bytes=4 * GIB))
+    return database_settings(inputs, NodeFacts(memory_bytes=4 * GIB, release=release))
 
 
 def stages(**backup):
@@ -116,3 +117,12 @@ def test_a_timer_runs_for_each_time_that_is_given(schedule, timers):
     patroni = stages(repository="directory", schedule=schedule)["patroni"]
 
     assert [u.name for u in patroni.state.units if u.name.endswith(".timer")] == timers
+
+
+def test_debian_12_backs_up_to_no_sftp_server():
+    """Its pgBackRest is 2.45; SFTP came with 2.46."""
+    with pytest.raises(ConfigError) as caught:
+        settings(release="bookworm", repository="sftp", sftp=SFTP)
+
+    assert "sftp" in caught.value.problems[0].what
+    assert settings(release="bookworm", repository="s3", s3=S3).backup is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from installer.actions.backup_nodes import BackupNodes, call
 from installer.actions.node_phases import NodePhases, quiet
 from installer.backup.backup_set import BackupSet, PartTaken, note_of, read_sets, with_parts
-from installer.backup.parts import Part, PartRun
+from installer.backup.parts import Ask, Part, PartRun
 from installer.backup.registry import PARTS
 from installer.backup.stores import RepositoryStore
 from installer.engine.session import Session
@@ -15,7 +15,7 @@ from installer.errors import PhaseFailed
 from installer.phases import Phase
 from installer.secrets import Secret
 
-_DATABASE = "backup/database"
+_DATABASE, _EXPIRED = "backup/database", "backup/expired"
 
 
 def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[Phase]:
@@ -28,6 +28,18 @@ def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[
         act = functools.partial(_take, nodes, make, phase, part)
         yield make.phase(phase, [primary], quiet(act), needs=(previous,))
         previous = phase
+    expire = functools.partial(remove_expired, nodes.ask)
+    yield make.phase(_EXPIRED, [primary], expire, needs=(previous,))
+
+
+def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:
+    """Remove the parts of backups that pgBackRest has removed; return a line for each."""
+    held = {backup.label for backup in read_sets(call(session, "take", "info"))}
+    store = RepositoryStore(ask, session.name)
+    gone = sorted(store.labels() - held)
+    for label in gone:
+        store.remove(label)
+    return tuple(f"remove the parts of {label}, which has expired" for label in gone)
 
 
 def restore_parts(

@@ -15,7 +15,7 @@ class MemoryStore:
     """Keeps files of sets as a repository does."""
 
     node: str = "db-1"
-    files: dict = field(default_factory=dict)
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def put(self, label, name, content):
         self.files[label, name] = content
@@ -40,8 +40,8 @@ class MemoryStore:
 class ScriptedNodes:
     """Answers scripts with what the test says; a node without an answer is silent."""
 
-    answers: dict
-    scripts: list = field(default_factory=list)
+    answers: dict[str, tuple[int, str, str]]
+    scripts: list[tuple[str, str]] = field(default_factory=list)
 
     def __call__(self, node, act):
         if node not in self.answers:

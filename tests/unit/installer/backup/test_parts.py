@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from installer.actions import backup_parts
-from installer.actions.backup_parts import restore_parts
+from installer.actions.backup_parts import remove_expired, restore_parts
 from installer.backup.backup_set import PartTaken
 from installer.backup.files import FilesPart
 from installer.backup.node.definitions import restorable
@@ -13,7 +13,7 @@ from installer.backup.queue import QueuePart
 from installer.backup.registry import PARTS
 from installer.backup.unsettled import unsettle
 from installer.errors import NodeUnreachable
-from tests.support.backups import ScriptedNodes, a_set, part_run
+from tests.support.backups import MemoryStore, ScriptedNodes, a_set, part_run
 
 NODES = {
     "manager": ("m-1", "m-2", "m-3"),
@@ -154,6 +154,18 @@ def test_a_younger_backup_without_files_is_passed_over(monkeypatch):
     restore_parts(None, None, [a_set("before", "files"), a_set("after")], SimpleNamespace(name="d"))
 
     assert came == ["before"]
+
+
+def test_parts_go_with_their_backup(monkeypatch):
+    store = MemoryStore(files={("old", "keys.sealed"): b"", ("new", "keys.sealed"): b""})
+    monkeypatch.setattr(backup_parts, "RepositoryStore", lambda ask, node: store)
+    monkeypatch.setattr(backup_parts, "call", lambda session, *words: "")
+    monkeypatch.setattr(backup_parts, "read_sets", lambda info: (a_set("new"), a_set("newer")))
+
+    lines = remove_expired(ScriptedNodes({}), SimpleNamespace(name="db-1"))
+
+    assert store.labels() == {"new"}
+    assert lines == ("remove the parts of old, which has expired",)
 
 
 def test_only_one_manager_settles():

@@ -29,7 +29,7 @@ def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[
         yield make.phase(phase, [primary], quiet(act), needs=(previous,))
         previous = phase
     expire = functools.partial(remove_expired, nodes.ask)
-    yield make.phase(_EXPIRED, [primary], expire, needs=(previous,))
+    yield make.phase(_EXPIRED, [primary], quiet(expire), needs=(previous,))
 
 
 def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:

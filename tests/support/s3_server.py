@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 
 from installer.pki.authority import LeafRequest, create_authority, issue_leaf
 from tests.support.postgres_server import free_port

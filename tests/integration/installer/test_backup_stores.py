@@ -58,7 +58,7 @@ class Repository:
         return ["pgbackrest", f"--config={self.config}", "--stanza=cloudify", *map(str, words)]
 
     def run(self, *words: object, **options) -> bytes:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             self.words(*words),
             capture_output=True,
             env={**os.environ, "PGPASSWORD": PASSWORD, "PGBACKREST_CIPHER_PASS": PASSPHRASE},
@@ -72,10 +72,10 @@ class Repository:
 
 
 @pytest.fixture(params=["directory", "s3"])
-def backup(request, tmp_path):
+def backup(request, server, tmp_path):
     """Return the settings of a repository, and what returns all that its store holds."""
     if request.param == "directory":
-        path = tmp_path / "repository"
+        path = server.home / "repository"  # pytest closes its own folders to others
         yield (
             settings_of(repository="directory", path=str(path)),
             lambda: b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file()),
@@ -107,13 +107,11 @@ def server():
 
 
 @pytest.fixture
-def repository(backup, server, tmp_path):
+def repository(backup, server):
     """A repository that the server archives to."""
     home = server.home / "pgbackrest"
     home.mkdir()
     found = Repository(home, backup[0], server)
-    for folder in (tmp_path, *tmp_path.parents[:-2]):
-        folder.chmod(0o755)
     if backup[0].is_directory:
         Path(backup[0].path).mkdir()
         shutil.chown(backup[0].path, "postgres")
@@ -130,7 +128,7 @@ def repository(backup, server, tmp_path):
     return found
 
 
-def test_a_moment_comes_back_and_parts_lie_beside(repository, backup, server, tmp_path):
+def test_a_moment_comes_back_and_parts_lie_beside(repository, backup, server):
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n int, said text)")
         connection.execute(
@@ -181,10 +179,10 @@ def rows(server: PostgresServer) -> int:
     deadline = time.monotonic() + 60
     while True:
         with psycopg.connect(server.dsn("postgres")) as connection:
-            (recovering, count) = connection.execute(
+            row = connection.execute(
                 "SELECT pg_is_in_recovery(), (SELECT count(*) FROM kept)"
             ).fetchone()
-        if not recovering:
-            return int(count)
+        if row and not row[0]:
+            return int(row[1])
         assert time.monotonic() < deadline, "the recovery does not end"
         time.sleep(0.1)

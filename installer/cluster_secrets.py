@@ -72,6 +72,8 @@ NEXT_KEY, PREVIOUS_KEY, RETIRED_KEY = (
     f"{word}_encryption_key" for word in ("next", "previous", "retired")
 )
 FURTHER_KEYS = (NEXT_KEY, PREVIOUS_KEY)  # managers accept them beside their own
+# no node knows it: it seals the keys that a backup holds
+KEYS_PASSWORD = "backup_keys_password"  # noqa: S105 - a name
 _CLUSTER = ("postgresql_server", "cluster")
 
 SECRET_KINDS: Mapping[str, SecretKind] = {
@@ -93,6 +95,7 @@ SECRET_KINDS: Mapping[str, SecretKind] = {
     "encoding_alphabet": SecretKind(("flask_security", "encoding_alphabet"), _encoding_alphabet),
     "encryption_key": SecretKind(("flask_security", "encryption_key"), new_encryption_key),
     **dict.fromkeys((*FURTHER_KEYS, RETIRED_KEY), SecretKind(None, make=None)),
+    KEYS_PASSWORD: SecretKind(None),
     "backup_encryption_password": SecretKind(("backup", "encryption_password"), make=None),
     "backup_s3_secret_key": SecretKind(("backup", "s3", "secret_key"), make=None),
     "vrrp_password": SecretKind(("loadbalancer", "vrrp_password"), _vrrp_password),

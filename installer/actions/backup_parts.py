@@ -2,12 +2,12 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from installer.actions.backup_nodes import BackupNodes, call
 from installer.actions.node_phases import NodePhases, quiet
 from installer.backup.backup_set import BackupSet, PartTaken, note_of, read_sets, with_parts
-from installer.backup.parts import Part, PartRun
+from installer.backup.parts import Ask, Part, PartRun
 from installer.backup.registry import PARTS
 from installer.backup.stores import RepositoryStore
 from installer.engine.session import Session
@@ -15,7 +15,7 @@ from installer.errors import PhaseFailed
 from installer.phases import Phase
 from installer.secrets import Secret
 
-_DATABASE = "backup/database"
+_DATABASE, _EXPIRED = "backup/database", "backup/expired"
 
 
 def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[Phase]:
@@ -28,18 +28,42 @@ def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[
         act = functools.partial(_take, nodes, make, phase, part)
         yield make.phase(phase, [primary], quiet(act), needs=(previous,))
         previous = phase
+    expire = functools.partial(remove_expired, nodes.ask)
+    yield make.phase(_EXPIRED, [primary], quiet(expire), needs=(previous,))
+
+
+def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:
+    """Remove the parts of backups that pgBackRest has removed; return a line for each."""
+    held = {backup.label for backup in read_sets(call(session, "take", "info"))}
+    store = RepositoryStore(ask, session.name)
+    gone = sorted(store.labels() - held)
+    for label in gone:
+        store.remove(label)
+    return tuple(f"remove the parts of {label}, which has expired" for label in gone)
 
 
 def restore_parts(
-    nodes: BackupNodes, make: NodePhases, backup: BackupSet, session: Session
+    nodes: BackupNodes, make: NodePhases, sets: Sequence[BackupSet], session: Session
 ) -> tuple[str, ...]:
-    """Bring back every part that a backup holds; return a line for each."""
+    """Bring back every part that a backup holds; return a line for each.
+
+    The first set is the one to restore; a second one is younger, for parts that are better so.
+    """
     done = []
-    for part, taken in _held(backup):
+    for part, _ in _held(sets[0]):
+        backup = next(
+            one for one in (*reversed(sets[1:]), sets[0]) if _fits(part, one, is_own=one is sets[0])
+        )
+        taken = backup.part(part.name)
+        assert taken is not None  # noqa: S101 - it fits
         run = _run(nodes, make, "restore/parts", backup, session.name)
         part.restore(run, taken)
-        done.append(f"bring back {part.name}")
+        done.append(f"bring back {part.name} of {backup.label}")
     return tuple(done)
+
+
+def _fits(part: Part, backup: BackupSet, *, is_own: bool) -> bool:
+    return backup.part(part.name) is not None and (is_own or part.may_be_younger)
 
 
 def part_problems(

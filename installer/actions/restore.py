@@ -39,6 +39,7 @@ from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.backup.backup_set import BackupSet
 from installer.backup.settings import WORK
+from installer.backup.unsettled import names_by_kind, unsettle
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
@@ -50,8 +51,8 @@ from installer.report import Report
 from installer.state import Stage
 
 PLACE = f"{WORK}/restore"
-_FILES, _STOP, _LEAD, _REPLICAS, _PARTS = (
-    f"restore/{word}" for word in ("trial", "stop", "primary", "replicas", "parts")
+_FILES, _STOP, _LEAD, _REPLICAS, _PARTS, _MANAGERS = (
+    f"restore/{word}" for word in ("trial", "stop", "primary", "replicas", "parts", "managers")
 )
 _PATRONI = "database/patroni"
 _RESUMED_FOR = timedelta(days=1)  # what an older run has restored may be out of date
@@ -79,6 +80,7 @@ class Target:
     kind: str  # name, time or default
     value: str
     backup: BackupSet
+    younger: tuple[BackupSet, ...] = ()  # the first one after a moment: it has the files till then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
             run = Restore(nodes, make, stages, target, node)
             phases = tuple(_without_done(run.phases(), done, make))
             run_told(phases, notify, name, abort=engine.close)
-        _converge(cluster, folder, report)
+        _converge(open_running(inventory), folder, report)  # with the keys of the backup
         journal.unlink()
     return Restored(target=target, node=node, kept=run.kept)
 
@@ -132,7 +134,12 @@ def find_target(sets: Sequence[BackupSet], request: RestoreRequest) -> Target:
         first = f"the first one ended at {sets[0].finished:%Y-%m-%d %H:%M:%S} UTC" if sets else ""
         what = f"no backup is older than that moment{': ' + first if first else ''}"
         raise Refused(_moment_problem(moment, what, "choose a later moment, or --backup LABEL"))
-    return Target(kind="time", value=f"{moment:%Y-%m-%d %H:%M:%S.%f+00}", backup=before[-1])
+    return Target(
+        kind="time",
+        value=f"{moment:%Y-%m-%d %H:%M:%S.%f+00}",
+        backup=before[-1],
+        younger=tuple(one for one in sets if one.finished >= moment and one.is_whole)[:1],
+    )
 
 
 def _moment_problem(moment: datetime, what: str, remedy: str) -> Problem:
@@ -214,8 +221,12 @@ class Restore:
         if others:
             yield _REPLICAS, others, self._follow
         if self._target.backup.parts:
-            parts = functools.partial(restore_parts, self._nodes, self._make, self._target.backup)
+            sets = (self._target.backup, *self._target.younger)
+            parts = functools.partial(restore_parts, self._nodes, self._make, sets)
             yield _PARTS, [self._node], parts
+        if managers:
+            names = names_by_kind(self._nodes.inventory)
+            yield _MANAGERS, managers, functools.partial(unsettle, names, managers[0])
 
     def _patroni(self, node: str) -> Stage:
         return next(s for s in self._stages[node]["database"] if s.name == _PATRONI)

@@ -19,6 +19,16 @@ class Store(Protocol):
     of repository, a directory, SFTP or S3, with the cluster's own encryption.
     """
 
+    @property
+    def node(self) -> str:
+        """Return the database node through which it is reached."""
+
+    def writer(self, label: str, name: str) -> str:
+        """Return a script for that node, run as root: keep stdin, of any size, as a file."""
+
+    def reader(self, label: str, name: str) -> str:
+        """Return a script for that node, run as root: write a file to stdout."""
+
     def put(self, label: str, name: str, content: bytes) -> None:
         """Keep a file of a set; one of the same name is replaced."""
 
@@ -57,6 +67,7 @@ class Part(Protocol):
     """
 
     name: str  # as the set's description and `cluster backup list` say it
+    may_be_younger: bool  # than the moment that the database is restored to: then it is better
 
     def concerns(self, inventory: Inventory) -> bool:
         """Tell whether this cluster has the thing."""

@@ -44,6 +44,14 @@ class RepositoryStore:
             if len(chunk) < _CHUNK:
                 return content
 
+    def writer(self, label: str, name: str) -> str:
+        """Return the script on the node that keeps its stdin as a file of a set."""
+        return f"cd /\n{_SEALED}{_repo('repo-put', label, name)}\n"
+
+    def reader(self, label: str, name: str) -> str:
+        """Return the script on the node that writes a file of a set to its stdout."""
+        return f"cd /\n{_SEALED}{_repo('repo-get', label, name)}\n"
+
     def labels(self) -> frozenset[str]:
         """Return the labels of which there are files."""
         return frozenset(self._run(_repo("repo-ls")).split())

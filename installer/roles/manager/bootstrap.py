@@ -13,6 +13,7 @@ from installer.state import Step
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
 RECORD = "/var/lib/cfy_manager/manager-bootstrap"
+RESTORED = "/var/lib/cfy_manager/restored-database"  # names of this cluster's nodes, as JSON
 # shell words of the runtime's commands
 # HOME: libpq looks for a certificate below it, and root's is closed to the runtime
 RUNTIME = (
@@ -72,6 +73,25 @@ echo {digest} > {RECORD}.new
 mv {RECORD}.new {RECORD}
 """,
         secrets={"BOOTSTRAP": Secret(json.dumps(_document(manager)))},
+        timeout_s=180,
+    )
+
+
+def settle_step() -> Step:
+    """Return the step that ends what a restored database believes to be running.
+
+    A restore leaves RESTORED on one manager; what is there has not been settled yet. It comes
+    before any manager's services.
+    """
+    return Step(
+        name="Settle what the restored database holds",
+        guard=f"test ! -e {RESTORED}",
+        script=f"""\
+cd /
+{RUNTIME} migrate
+{RUNTIME} settle-restored < {RESTORED}
+rm {RESTORED}
+""",
         timeout_s=180,
     )
 

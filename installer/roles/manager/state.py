@@ -4,7 +4,14 @@ import shlex
 from pathlib import Path
 
 from installer.bundle.use import environment_mark
-from installer.roles.manager.bootstrap import RECORD, USER, bootstrap_step, creation_steps
+from installer.roles.manager.bootstrap import (
+    RECORD,
+    RESTORED,
+    USER,
+    bootstrap_step,
+    creation_steps,
+    settle_step,
+)
 from installer.roles.manager.model import ManagerSettings
 from installer.roles.manager.runtime_config import (
     CONFIG_PATH,
@@ -57,7 +64,7 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
             name="runtime",
             after=("toolkit", "database", "queue"),
             state=_runtime(manager),
-            steps=(*creation_steps(manager), bootstrap_step(manager)),
+            steps=(*creation_steps(manager), settle_step(), bootstrap_step(manager)),
         ),
         Stage(
             name="services",
@@ -171,6 +178,7 @@ def _services(manager: ManagerSettings) -> NodeState:
             "/var/log/cloudify/nginx",
             "/var/www/html/index.nginx-debian.html",  # Debian's package makes it and leaves it
             RECORD,
+            RESTORED,
         ),
     )
     return state | _replication(manager, trust)

@@ -147,9 +147,19 @@ def test_nginx_starts_only_with_our_configuration(manager):
 def test_role_and_database_are_made_only_by_who_is_told_how(manager):
     told = _stage(manager(postgresql_client={"server_password": "owner-pass-1"}), "runtime").steps
 
-    assert len(_stage(manager(), "runtime").steps) == 1
     assert told[0].name == "Create the managers' role and database"
     assert told[0].once
+    assert told[0].name not in [step.name for step in _stage(manager(), "runtime").steps]
+
+
+def test_a_restored_database_is_settled_before_anybody_enters_or_serves_it(manager):
+    """A worker that starts first would go on with what ran when the backup was taken."""
+    names = [step.name for step in _stage(manager(), "runtime").steps]
+
+    assert names == [
+        "Settle what the restored database holds",
+        "Enter this manager into the cluster",
+    ]
 
 
 @pytest.mark.parametrize(

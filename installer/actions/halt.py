@@ -62,7 +62,7 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
-            act = _stop if verb == "stop" else _start
+            act = stop_stage if verb == "stop" else _start
             phases = tuple(_phases(turns, act, engine, functools.partial(_tell, notify, name.run)))
             return run_told(phases, notify, name, abort=engine.close)
 
@@ -103,7 +103,8 @@ def _units(stage: Stage) -> list[str]:
     return [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
 
 
-def _stop(session: Session, stage: Stage) -> tuple[str, ...]:
+def stop_stage(session: Session, stage: Stage) -> tuple[str, ...]:
+    """Stop a stage's services on a node, the last first; return a line for each."""
     units = list(reversed(_units(stage)))
     return _systemctl(session, "stop", units) if units else ()
 

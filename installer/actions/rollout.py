@@ -56,7 +56,7 @@ class Survey:
     def beside(self, jobs: Sequence[NodeJob]) -> "Survey":
         """Return the same observations beside what other inputs make of the same files."""
         stages = {
-            job.inputs.name: _stages_of(job, self.observations[job.inputs.name].facts)
+            job.inputs.name: stages_of(job, self.observations[job.inputs.name].facts)
             for job in jobs
         }
         observations = {
@@ -144,7 +144,7 @@ def survey(
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
         facts = look(engine) if look else _glance(engine, jobs)
-        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        stages = {job.inputs.name: stages_of(job, facts[job.inputs.name]) for job in jobs}
         yield Survey(
             engine=engine,
             stages=stages,
@@ -181,10 +181,10 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
         facts = _glance(engine, jobs)
-        yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        yield engine, {job.inputs.name: stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
-def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
+def stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     """Return the stages by role, each named `role/stage`: the name of its phase."""
     base = Stage(
         name="base", state=NodeState(files=job.files), steps=(_host_name(job.inputs.name),)

@@ -7,15 +7,20 @@ import click
 
 from installer.actions.members import list_databases
 from installer.cli.member_table import FROM, JSON, member_table
+from installer.cli.role_members import add_database, remove_database
 from installer.status.members import database_verdict
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def dbs() -> None:
-    """The databases of the cluster: how each is.
+    """The databases of the cluster: how each is, more and fewer of them.
 
     Example: cfy_manager dbs list
     """
+
+
+dbs.add_command(add_database)
+dbs.add_command(remove_database)
 
 
 @dbs.command("list")

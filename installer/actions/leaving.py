@@ -133,6 +133,8 @@ class Leaving:
     def _hand_over(self, session: Session, role: Role, tell: Tell) -> list[str]:
         """Let others take its work; etcd runs until it is no member any more."""
         changes: list[str] = []
+        for stage in self.stages[session.name].get("reporter", ()):
+            changes += stop_stage(session, stage)  # else it reports what is just forgotten
         stages = self.stages[session.name][str(role)]
         running = [stage for stage in reversed(stages) if _runs(session, stage)]
         steps = [stage.hand_over for stage in running if stage.hand_over]

@@ -21,7 +21,7 @@ from installer.actions.departure import (
     unfinished,
 )
 from installer.actions.install import Installed, InstallRequest, converge, journaled
-from installer.actions.inventory_text import rewrite
+from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
 from installer.actions.machines import forget_machines
 from installer.actions.may_stop import demand_nodes, layout_now
@@ -30,7 +30,8 @@ from installer.actions.options import RunOptions
 from installer.actions.rollout import RunName, new_run, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
-from installer.config.edit import NotEditable, with_node, with_node_value, without_node
+from installer.config.edit import NotEditable
+from installer.config.edit_nodes import with_node, with_node_value, without_node
 from installer.engine.engine import Engine
 from installer.errors import ConfigError, NodeUnreachable, PreflightError, Problem, Refused
 from installer.events import Event, Listener
@@ -39,7 +40,7 @@ from installer.foresight.stopping import may_stop
 from installer.inventory import Inventory, Node, Role
 from installer.lock import hold_lock
 from installer.report import Report
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 _JOURNAL = "members.jsonl"
 _LEAST = {Role.DATABASE: 3, Role.QUEUE: 3, Role.MANAGER: 1, Role.LOADBALANCER: 1}

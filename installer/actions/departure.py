@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from installer.actions.inventory_text import replace_text
+from installer.actions.inventory_file import replace_file
 from installer.errors import Problem, Refused
 from installer.inventory import Inventory, Node, Role, Ssh
 
@@ -61,7 +61,7 @@ def unfinished(folder: Path) -> Departure | None:
 def remember(folder: Path, departure: Departure) -> None:
     """Write down what is under way, before anything of it is done."""
     document = dataclasses.asdict(departure)
-    replace_text(folder / _FILE, json.dumps(document, indent=1, default=str) + "\n")
+    replace_file(folder / _FILE, json.dumps(document, indent=1, default=str) + "\n")
 
 
 def forget(folder: Path) -> None:

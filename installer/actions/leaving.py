@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from installer.actions.cluster import Cluster
-from installer.actions.halt import stop_stage
+from installer.actions.halt import stop_units
 from installer.actions.restart_node import NodeRestart
 from installer.actions.rollout import StagesByRole, stages_of
 from installer.config.model import NodeInputs
@@ -134,7 +134,7 @@ class Leaving:
         """Let others take its work; etcd runs until it is no member any more."""
         changes: list[str] = []
         for stage in self.stages[session.name].get("reporter", ()):
-            changes += stop_stage(session, stage)  # else it reports what is just forgotten
+            changes += stop_units(session, stage)  # else it reports what is just forgotten
         stages = self.stages[session.name][str(role)]
         running = [stage for stage in reversed(stages) if _runs(session, stage)]
         steps = [stage.hand_over for stage in running if stage.hand_over]
@@ -149,7 +149,7 @@ class Leaving:
     def _stop(self, session: Session, role: Role, *, etcd: bool) -> list[str]:
         last_first = reversed(self.stages[session.name][str(role)])
         stages = [stage for stage in last_first if (stage.name == _ETCD) is etcd]
-        return [line for stage in stages for line in stop_stage(session, stage)]
+        return [line for stage in stages for line in stop_units(session, stage)]
 
     def _forget(self, role: Role, node: Node, tell: Tell) -> list[str]:
         """Let the members that stay forget a node in one role."""

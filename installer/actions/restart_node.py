@@ -15,7 +15,7 @@ from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.events import EventKind, Outcome
 from installer.foresight.stopping import PARTS, Objection, may_stop, missing, whole
 from installer.state import Gate, Stage, Step, UnitTarget
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 _PATIENCE_S = 120.0  # a replica that was restarted catches up
 _AROUND_S = 5.0
@@ -49,7 +49,7 @@ class NodeRestart:
         problems: tuple[Problem, ...] = ()
         try:
             self.await_permission(node)
-            self._on(node, lambda session: self._restart(session, changes))
+            self._work(node, changes)
             self._await_settled(node)
         except InstallerError as error:
             problems = error.problems
@@ -97,13 +97,20 @@ class NodeRestart:
     def _is_mine(self, objection: Objection) -> bool:
         return objection.part is PARTS.get(self.role)
 
+    def _work(self, node: str, changes: list[str]) -> None:
+        """Do what the node's turn is for; raises PhaseFailed."""
+        self._on(node, lambda session: self._restart(session, changes))
+
     def _restart(self, session: Session, changes: list[str]) -> None:
-        stages = self.stages[session.name][self.role]
-        for stage in reversed(stages):
+        self._hand_over(session, changes)
+        for stage in self.stages[session.name][self.role]:
+            self._restart_stage(session, stage, changes)
+
+    def _hand_over(self, session: Session, changes: list[str]) -> None:
+        """Let others take the node's work before its services stop."""
+        for stage in reversed(self.stages[session.name][self.role]):
             if stage.hand_over is not None:
                 self._run(session, stage.hand_over, changes)
-        for stage in stages:
-            self._restart_stage(session, stage, changes)
 
     def _run(self, session: Session, step: Step, changes: list[str]) -> None:
         self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=step.name)

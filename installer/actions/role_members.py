@@ -9,8 +9,8 @@ from installer.actions.may_stop import demand_nodes
 from installer.errors import Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
-from installer.status.inquiry import look_around
 from installer.status.model import Part
+from installer.status.seen import look_around
 
 
 def demand_leaving_database(path: Path, names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from installer.actions.members import list_databases
+from installer.cli.dbs_verbs import reinit, set_master_command, shell
 from installer.cli.member_table import FROM, JSON, member_table
 from installer.cli.role_members import add_database, remove_database
 from installer.status.members import database_verdict
@@ -13,7 +14,7 @@ from installer.status.members import database_verdict
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def dbs() -> None:
-    """The databases of the cluster: how each is, more and fewer of them.
+    """The databases of the cluster: how each is, which leads; more, fewer; a shell.
 
     Example: cfy_manager dbs list
     """
@@ -53,3 +54,8 @@ def list_command(path: Path | None, *, as_json: bool) -> int:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+dbs.add_command(set_master_command)
+dbs.add_command(reinit)
+dbs.add_command(shell)

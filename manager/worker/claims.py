@@ -70,6 +70,12 @@ class Reference:
         tenant = select(Tenant.id).where(Tenant.name == self.tenant).scalar_subquery()
         return Execution.id == self.execution_id, Execution.tenant_id == tenant
 
+    def is_latest_of(self, execution: Execution) -> bool:
+        """Tell whether no later dispatch has made the message void."""
+        if self.token is None:
+            return False
+        return execution.token_hash == execution_token_hash(self.token)
+
 
 def find_execution(session: Session, reference: Reference) -> Execution | None:
     """Return the execution, locked, unless a later dispatch has made the message void."""
@@ -79,9 +85,7 @@ def find_execution(session: Session, reference: Reference) -> Execution | None:
         .where(Execution.id == reference.execution_id, Tenant.name == reference.tenant)
         .with_for_update(of=Execution)
     ).one_or_none()
-    if execution is None or reference.token is None:
-        return None
-    return execution if execution.token_hash == execution_token_hash(reference.token) else None
+    return execution if execution and reference.is_latest_of(execution) else None
 
 
 def acting_for(execution: Execution, context: Mapping[str, Any]) -> Caller:

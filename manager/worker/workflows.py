@@ -68,7 +68,8 @@ def run_workflow(worker: Worker, job: Job) -> None:
         taken = _take_when_free(worker, job, reference)
         if taken.decision is not Decision.DROP:
             is_resumed = taken.decision is Decision.RESUME
-            _run(worker, job, taken.execution_key, is_resumed=is_resumed)
+            reason = _run(worker, job, is_resumed=is_resumed)
+            worker.store(lambda session: _settle(session, taken.execution_key, reference, reason))
     except Stopping:
         return  # not acknowledged: whoever gets it resumes it
     job.delivery.acknowledge()
@@ -136,23 +137,23 @@ def _send_again(session: Session, execution: Execution) -> None:
     )
 
 
-def _run(worker: Worker, job: Job, execution_key: int, *, is_resumed: bool) -> None:
-    reason = ""
+def _run(worker: Worker, job: Job, *, is_resumed: bool) -> str:
+    """Run the workflow's process to its end; return why it could not tell its own, or nothing."""
     try:
         job.task = worker.environments.start(_request(job, is_resumed=is_resumed))
         if job.is_cancelled:
             job.task.terminate()
         job.task.wait()
     except TaskFailed as error:
-        reason = str(error)
+        return str(error)
     except (TaskLost, TaskKilled) as error:
         if worker.stopping.is_set():
             raise Stopping("its process was ended with the worker") from error
-        reason = str(error)
+        return str(error)
     except Exception as error:  # the edge: an execution that cannot be run has failed
         logger.exception("execution %s could not be run", job.key)
-        reason = f"The worker could not run it: {error}"
-    worker.store(lambda session: _settle(session, execution_key, reason))
+        return f"The worker could not run it: {error}"
+    return ""
 
 
 def _request(job: Job, *, is_resumed: bool) -> dict[str, Any]:
@@ -164,16 +165,23 @@ def _request(job: Job, *, is_resumed: bool) -> dict[str, Any]:
     return {"kind": "dispatch", "context": context, "kwargs": kwargs}
 
 
-def _settle(session: Session, execution_key: int, reason: str) -> None:
-    """Write the end of an execution whose process has not done it, and leave it."""
+def _settle(session: Session, execution_key: int, reference: Reference, reason: str) -> None:
+    """Write the end of an execution whose process has not done it, and leave it.
+
+    What was resumed since its process told its end belongs to a later message, and is left alone.
+    """
     expect_end(session, Execution.key == execution_key)
     execution = session.get(Execution, execution_key, with_for_update=True)
     if execution is None:  # it has deleted its own deployment
         return
-    release(execution)
     if execution.status in _CANCELLATIONS:
         _write_cancelled(session, execution)
-    elif execution.status in ACTIVE:
+        return
+    is_active = execution.status in ACTIVE
+    if is_active and not reference.is_latest_of(execution):
+        return
+    release(execution)
+    if is_active:
         message = f"'{execution.workflow_id}' workflow execution failed: {reason}"
         write_event(session, execution, EVENT, event_type="workflow_failed", message=message)
         finish(session, execution.key, ExecutionStatus.FAILED, reason or "It ended without a word")

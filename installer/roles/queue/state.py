@@ -52,7 +52,8 @@ def _drop_ins(queue: QueueSettings) -> tuple[ManagedFile, ManagedFile]:
 
 
 def _broker(queue: QueueSettings) -> NodeState:
-    files = (*_configuration(queue), *_trust(queue), *_cookie(queue))
+    ca, *pair = _trust(queue)
+    files = (*_configuration(queue), ca, *_cookie(queue))
     users = ManagedFile(
         path=DEFINITIONS,
         content=definitions(queue),
@@ -70,7 +71,7 @@ def _broker(queue: QueueSettings) -> NodeState:
     )
     return NodeState(
         directories=(Directory(path="/etc/rabbitmq/tls", owner="root", group=_OWNER, mode=0o750),),
-        files=(*files, users),
+        files=(*files, *pair, users),
         units=(unit,),
         data=("/var/lib/rabbitmq", "/var/log/rabbitmq"),
     )
@@ -191,6 +192,26 @@ if rabbitmqctl --silent list_users | grep -q '^guest[[:space:]]'; then
     rabbitmqctl --silent delete_user guest
 fi
 """
+
+
+_DISABLED_FLAGS = (
+    "rabbitmqctl --silent list_feature_flags name state stability"
+    ' | awk \'$2 == "disabled" && $3 != "experimental" { found = 1 } END { exit !found }\''
+)
+
+
+def feature_flags_step() -> Step:
+    """Return the step that enables what only a cluster of equal versions may have.
+
+    Source: RabbitMQ, "Feature Flags": after all nodes are upgraded, enable all stable ones; the
+    next upgrade demands it.
+    """
+    return Step(
+        name="Enable all stable feature flags",
+        guard=f"! {_DISABLED_FLAGS}",
+        script="rabbitmqctl --silent enable_feature_flag all",
+        timeout_s=180,
+    )
 
 
 def queue_probe(*words: object) -> str:

@@ -23,6 +23,8 @@ from manager.services.executions import (
 )
 from manager.services.task_graphs import WantedGraph, create_graph
 from manager.storage.models import Deployment, Execution, Operation
+from manager.worker.claims import Reference
+from manager.worker.workflows import _settle, context_of
 from tests.support.execution_world import World
 from tests.support.workflows import admin, make_instance
 
@@ -243,3 +245,24 @@ def test_requeueing_lets_what_waits_take_its_turn(world):
 
     with pytest.raises(Conflict):
         world.act(requeue_execution, key)
+
+
+def test_a_process_that_ends_late_leaves_what_was_resumed_since(world):
+    """It told the end itself; its worker comes to settle it only after the operator's resume."""
+    world.deploy("a")
+    key = world.start("a")
+    world.report(key, S.FAILED, "it broke")
+    world.act(resume_execution, key, force=False)
+    first, second = (Reference.of(context_of(body)) for _, _, body in world.publisher.taken)
+
+    settle(world, key, first)
+    assert world.status(key) == ["pending"]
+
+    settle(world, key, second)
+    assert world.status(key) == ["failed"]
+    assert world.execution(key).error == "its process is gone"
+
+
+def settle(world, key, reference):
+    with world.database.session() as session:
+        _settle(session, key, reference, "its process is gone")

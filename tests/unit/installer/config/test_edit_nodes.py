@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from installer.config.edit import NotEditable, with_node, with_node_value, without_node
+from installer.config.edit import NotEditable
+from installer.config.edit_nodes import with_node, with_node_value, without_node
 
 FLOW = """\
 # the cluster of the shop

@@ -36,15 +36,9 @@ def test_an_operation_that_cannot_be_run_is_answered(caplog):
     assert "no more processes" in reply["error"]["message"]
 
 
-def test_a_workflow_that_cannot_be_run_has_failed(caplog, monkeypatch):
-    settled = []
-    monkeypatch.setattr(workflows, "_settle", lambda _session, *outcome: settled.append(outcome))
-    worker = SimpleNamespace(environments=Broken(), store=lambda change: change(None))
+def test_a_workflow_that_cannot_be_run_has_failed(caplog):
+    reason = workflows._run(SimpleNamespace(environments=Broken()), job(), is_resumed=False)
 
-    workflows._run(worker, job(), 7, is_resumed=False)
-
-    ((key, reason),) = settled
-    assert key == 7
     assert "no more processes" in reason
 
 

@@ -84,8 +84,8 @@ def test_a_single_broker_keeps_the_cookie_of_its_package(queue):
     assert not [file for file in files if "cookie" in file.path]
 
 
-def test_brokers_restart_one_at_a_time_for_everything_but_users_and_members(queue):
-    """A new password is loaded into the running broker; restarting it would cost a failover."""
+def test_brokers_restart_one_at_a_time_for_everything_but_what_they_read_anew(queue):
+    """Users are loaded, certificates looked for, members known: a restart costs a failover."""
     state = _broker(queue()).state
 
     (unit,) = state.units
@@ -93,7 +93,8 @@ def test_brokers_restart_one_at_a_time_for_everything_but_users_and_members(queu
     assert unit.one_at_a_time
     loaded = {DEFINITIONS, "/etc/rabbitmq/erl_inetrc"}
     left = {file.path for file in state.files} - set(unit.restart_on)
-    assert left == loaded | {"/etc/rabbitmq/conf.d/members.conf"}
+    pair = {"/etc/rabbitmq/tls/node.crt", "/etc/rabbitmq/tls/node.key"}
+    assert left == loaded | pair | {"/etc/rabbitmq/conf.d/members.conf"}
     assert set(unit.reload_on) == loaded
 
 
@@ -117,6 +118,15 @@ def test_queues_get_the_replicas_that_three_brokers_can_hold(queue):
     assert step.once
     alone = _broker(queue(cluster_members={})).steps
     assert not [step for step in alone if "replicas" in step.name]
+
+
+def test_brokers_look_for_changed_certificates_every_five_seconds(queue):
+    """Erlang's own pause is two minutes; links between brokers never clear its cache by hand."""
+    environment = _broker(queue()).state.file("/etc/rabbitmq/rabbitmq-env.conf").content.decode()
+
+    (arguments,) = re.findall('^SERVER_ADDITIONAL_ERL_ARGS="(.*)"$', environment, re.MULTILINE)
+
+    assert "-ssl ssl_pem_cache_clean 5000" in arguments
 
 
 def test_the_limit_of_open_files_is_the_configured_one(queue):

@@ -7,7 +7,7 @@ ends with the one that `cluster install` makes, so that a killed one is simply r
 import dataclasses
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from installer.actions.departure import (
     remember,
     unfinished,
 )
+from installer.actions.departure_rules import demand_possible, last_ones
 from installer.actions.install import Installed, InstallRequest, converge, journaled
 from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
 from installer.actions.machines import forget_machines
-from installer.actions.may_stop import demand_nodes, layout_now
+from installer.actions.may_stop import demand_nodes
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.rollout import RunName, new_run, run_told
@@ -36,14 +37,11 @@ from installer.engine.engine import Engine
 from installer.errors import ConfigError, NodeUnreachable, PreflightError, Problem, Refused
 from installer.events import Event, Listener
 from installer.expand.check import load_cluster
-from installer.foresight.stopping import may_stop
-from installer.inventory import Inventory, Node, Role
+from installer.inventory import Inventory, Node
 from installer.lock import hold_lock
 from installer.report import Report
-from installer.status.seen import look_around
 
 _JOURNAL = "members.jsonl"
-_LEAST = {Role.DATABASE: 3, Role.QUEUE: 3, Role.MANAGER: 1, Role.LOADBALANCER: 1}
 _NOTHING_DONE = (ConfigError, NodeUnreachable, PreflightError, Refused)
 
 
@@ -152,24 +150,9 @@ def _wished(inventory: Inventory, wish: _Wish) -> Departure:
     demand_nodes(inventory, wish.names)
     leaving = tuple(inventory.node(name) for name in wish.names)
     departure = Departure(verb=wish.verb, nodes=leaving, successor=wish.successor)
-    if problems := [*_last_ones(inventory, departure)]:
+    if problems := [*last_ones(inventory, departure)]:
         raise Refused(*problems)
     return departure
-
-
-def _last_ones(inventory: Inventory, departure: Departure) -> Iterator[Problem]:
-    """Yield a problem for each role that would have too few nodes to go on as it is."""
-    for role, least in _LEAST.items():
-        leaving = [node.name for node in departure.nodes if role in node.roles]
-        staying = len(inventory.with_role(role)) - len(leaving)
-        wanted = 1 if departure.successor else least
-        if leaving and staying < wanted:
-            yield Problem(
-                where=", ".join(leaving),
-                what=f"{staying} {role} nodes would be left, {wanted} at least are needed",
-                remedy=f"add nodes of the role `{role}` first",
-                code="last-replica",
-            )
 
 
 def _leave(
@@ -185,7 +168,7 @@ def _leave(
     with Engine([job.target for job in cluster.jobs()]) as engine:
         facts, stages = reach(cluster, departure.nodes, engine)
         if is_new:
-            _demand_possible(before, departure, {*stages})
+            demand_possible(before, departure, {*stages})
             remember(folder, departure)
         inventory = _without(inventory, departure)
         with journaled(folder / _JOURNAL, report) as notify:
@@ -199,39 +182,6 @@ def _leave(
             )
             run_told(tuple(leaving.phases()), notify, name, abort=engine.close)
     return inventory
-
-
-def _demand_possible(inventory: Inventory, departure: Departure, reached: set[str]) -> None:
-    """Raise Refused when the first node must not stop, or one runs and cannot be told to."""
-    layout, presence = layout_now(inventory), look_around(inventory)
-    first = departure.names[0]
-    objections = may_stop(layout, presence, {first}).objections
-    problems = [
-        Problem(
-            where=first,
-            what=f"it must not leave now: {objection.part}: {objection.reason}",
-            remedy=objection.remedy,
-            code="must-not-stop",
-        )
-        for objection in objections
-    ]
-    running = {
-        *(name for name, member in presence.databases.items() if member.etcd or member.is_whole),
-        *(name for name, runs in presence.brokers.items() if runs),
-        *(name for name, works in presence.managers.items() if works),
-    }
-    problems += [
-        Problem(
-            where=name,
-            what="its services run, and it cannot be reached by SSH",
-            remedy="make SSH work again, or switch the machine off",
-            code="runs-unreachable",
-        )
-        for name in departure.names
-        if name in running - reached
-    ]
-    if problems:
-        raise Refused(*problems)
 
 
 def _without(inventory: Inventory, departure: Departure) -> Inventory:

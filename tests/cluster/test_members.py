@@ -115,7 +115,7 @@ def _replace_the_dead(story: Story) -> None:
     """Cut node-3's power, kill the run that replaces it when brokers forgot it, and go on."""
     cluster = story.cluster
     cluster.fail("power-off", "node-3")
-    words = ("replace-node", "node-3", "--address", SPARE_ADDRESS)
+    words = ("replace-node", "node-3", "--address", SPARE_ADDRESS, "--name", SPARE)
     story.killed = killed(cluster, *words)
     story.ask("other", "cluster", "remove-node", "node-2")
     story.do("replaced", "replace-node", "node-3")
@@ -189,7 +189,8 @@ def test_the_killed_run_had_begun_the_change(story):
 def test_the_new_machine_is_a_whole_member_in_place_of_the_dead_one(story):
     cluster = story.cluster
 
-    assert cluster.address("node-3") == SPARE_ADDRESS
+    assert [*cluster.nodes] == ["node-1", "node-2", SPARE]
+    assert cluster.nodes[SPARE]["roles"] == ["database", "queue", "manager"]
     assert COMMENT in cluster.inventory.read_text()
     assert {name: m["State"] for name, m in story.seen["databases"].items()} == {
         name: "running" if m["Role"] == "Leader" else "streaming"
@@ -216,7 +217,7 @@ def test_every_queue_has_three_replicas_on_the_brokers_that_are_there(story):
     words = ("rabbitmqctl", "-q", "--formatter", "json", "list_queues", "name", "type", "members")
     queues = json.loads(story.cluster.on("node-1", *words).stdout)
 
-    wanted = [f"rabbit@node-{n}" for n in (1, 2, 3)]
+    wanted = [f"rabbit@{name}" for name in story.cluster.nodes]
     quorum = [queue for queue in queues if queue["type"] == "quorum"]
     assert quorum
     assert {q["name"]: sorted(q["members"]) for q in quorum} == {q["name"]: wanted for q in quorum}

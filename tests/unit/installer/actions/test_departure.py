@@ -9,7 +9,6 @@ import yaml
 from installer.actions.change_members import (
     NewNode,
     _changed,
-    _last_ones,
     _wished,
     _with_nodes,
     _without,
@@ -23,6 +22,7 @@ from installer.actions.departure import (
     remember,
     unfinished,
 )
+from installer.actions.departure_rules import last_ones
 from installer.errors import ConfigError, Refused
 from installer.inventory import Inventory, Node, load_inventory
 
@@ -101,7 +101,7 @@ def test_another_change_waits_until_the_one_that_began_is_finished(inventory):
     ],
 )
 def test_the_last_nodes_of_a_role_are_not_removed(inventory, names, role):
-    problems = [*_last_ones(inventory, leaving(inventory, *names))]
+    problems = [*last_ones(inventory, leaving(inventory, *names))]
 
     assert [problem.code for problem in problems] == (["last-replica"] if role else [])
     assert all(f"{role} nodes would be left" in problem.what for problem in problems)
@@ -110,8 +110,8 @@ def test_the_last_nodes_of_a_role_are_not_removed(inventory, names, role):
 def test_one_of_three_is_replaced_and_the_only_one_is_not(inventory):
     successor = Successor(name="new", address="10.0.0.99")
 
-    assert not [*_last_ones(inventory, leaving(inventory, "mq-1", successor=successor))]
-    assert [*_last_ones(inventory, leaving(inventory, "m-1", successor=successor))]
+    assert not [*last_ones(inventory, leaving(inventory, "mq-1", successor=successor))]
+    assert [*last_ones(inventory, leaving(inventory, "m-1", successor=successor))]
 
 
 def test_an_unknown_node_is_a_problem(inventory):

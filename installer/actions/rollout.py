@@ -73,7 +73,7 @@ class Survey:
     def beside(self, jobs: Sequence[NodeJob]) -> "Survey":
         """Return the same observations beside what other inputs make of the same files."""
         stages = {
-            job.inputs.name: _stages_of(job, self.observations[job.inputs.name].facts, self.part)
+            job.inputs.name: stages_of(job, self.observations[job.inputs.name].facts, self.part)
             for job in jobs
         }
         observations = {
@@ -178,7 +178,7 @@ def surveyed(
 ) -> Survey:
     """Observe these nodes of an engine that is connected to them."""
     facts = look(engine) if look else _glance(engine, jobs)
-    stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
+    stages = {job.inputs.name: stages_of(job, facts[job.inputs.name], part) for job in jobs}
     return Survey(
         engine=engine,
         stages=stages,
@@ -221,10 +221,10 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
 def stages_seen(engine: Engine, jobs: Sequence[NodeJob]) -> StagesByRole:
     """Return what each role is made of on these nodes, as they are."""
     facts = _glance(engine, jobs)
-    return {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+    return {job.inputs.name: stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
-def _stages_of(
+def stages_of(
     job: NodeJob, facts: NodeFacts, part: Part = whole_stage
 ) -> dict[str, tuple[Stage, ...]]:
     """Return the stages by role, each named `role/stage`: the name of its phase."""

@@ -6,15 +6,20 @@ import click
 
 from installer.actions.members import list_brokers
 from installer.cli.member_table import FROM, JSON, show_members
+from installer.cli.role_members import add_broker, remove_broker
 from installer.status.members import broker_verdict
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def brokers() -> None:
-    """The brokers of the cluster: how each is.
+    """The brokers of the cluster: how each is, more and fewer of them.
 
     Example: cfy_manager brokers list
     """
+
+
+brokers.add_command(add_broker)
+brokers.add_command(remove_broker)
 
 
 @brokers.command("list")

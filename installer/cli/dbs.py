@@ -7,15 +7,20 @@ import click
 from installer.actions.members import list_databases
 from installer.cli.dbs_verbs import reinit, set_master_command, shell
 from installer.cli.member_table import FROM, JSON, show_members
+from installer.cli.role_members import add_database, remove_database
 from installer.status.members import database_verdict
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def dbs() -> None:
-    """The databases of the cluster: how each is, which leads; a shell.
+    """The databases of the cluster: how each is, which leads; more, fewer; a shell.
 
     Example: cfy_manager dbs list
     """
+
+
+dbs.add_command(add_database)
+dbs.add_command(remove_database)
 
 
 @dbs.command("list")

@@ -83,6 +83,8 @@ def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tupl
     Refused before any change when the nodes cannot go there, or a service would pause.
     """
     folder = runs_folder(load_cluster(path))
+    if not request.without_backup:
+        _back_up(path, request)
     with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
         with _opened(path, request) as found:
             if not found.way.plan.is_needed and found.record is None:
@@ -160,8 +162,6 @@ def _follow(
     run = Upgrade(found.cluster, turns, found.engine, found.way, order)
     if not request.interrupt:
         run.demand_no_pause()
-    if found.record is None:
-        _demand_backup(inventory, request)
     memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"]))
     course = Course(
         memory=memory,
@@ -169,7 +169,6 @@ def _follow(
         inventory_path=inventory.path,
         observe_s=request.observe_s,
         canary_only=request.canary_only,
-        backup=None,
     )
     with journaled(folder / _JOURNAL, report) as notify:
         return run.follow(course, notify)
@@ -192,12 +191,14 @@ def _demand_canary(inventory: Inventory, request: UpgradeRequest) -> None:
         raise ConfigError(Problem(where="--canary", what=what, remedy=remedy))
 
 
-def _demand_backup(inventory: Inventory, request: UpgradeRequest) -> None:
-    if request.without_backup:
-        return
+def _back_up(path: Path, request: UpgradeRequest) -> None:
+    """Let a backup be there before anything changes, unless the upgrade has begun already."""
+    with _opened(path, request) as found:
+        if found.record is not None or not found.way.plan.is_needed:
+            return
     raise Refused(
         Problem(
-            where=str(inventory.path),
+            where=str(path),
             what="no store for backups is configured, so none can be made before the upgrade",
             remedy="make one by other means, then say --without-backup",
             code="upgrade-without-backup",

@@ -5,6 +5,7 @@ and a rollout runs several commands on each manager.
 """
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -127,6 +128,16 @@ def _reset_admin_password(settings: Settings, _options: argparse.Namespace) -> i
     return 0
 
 
+def _settle_restored(settings: Settings, _options: argparse.Namespace) -> int:
+    from manager.services.restored import parse_nodes, settle
+
+    nodes = parse_nodes(_json_on_stdin())
+    with _database(settings) as database, database.session() as session:
+        done = settle(session, nodes)
+    sys.stdout.write(json.dumps(dataclasses.asdict(done)) + "\n")
+    return 0
+
+
 def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
     from manager.services.sync_home import prepare_home
 
@@ -167,6 +178,7 @@ _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "forget": _forget,
     "update-encryption-key": _update_encryption_key,
     "reset-admin-password": _reset_admin_password,
+    "settle-restored": _settle_restored,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
     "worker": _work,
@@ -204,6 +216,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "reset-admin-password",
         help="give the administrator another password and unlock the account; JSON on stdin",
+    )
+    commands.add_parser(
+        "settle-restored",
+        help="end the executions that a restored database believes in, and forget the nodes that"
+        " are not named; JSON on stdin",
     )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")

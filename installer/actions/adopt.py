@@ -7,9 +7,9 @@ from functools import reduce
 from typing import Any
 
 from installer.actions.cluster import Cluster, open_cluster
-from installer.actions.inventory_text import rewrite_inventory
+from installer.actions.inventory_file import change_inventory
 from installer.actions.rollout import Survey
-from installer.config.edit import NotEditable, with_value
+from installer.config.edit import NotEditable
 from installer.config.merge import merged, nested
 from installer.config.source import path_text
 from installer.engine.drift import Drift, Drifted
@@ -102,15 +102,12 @@ def _partial_problems(seen: Survey, inventory: Inventory, found: list[_Found]) -
 
 def _write(inventory: Inventory, settings: Mapping[tuple[str, ...], Any]) -> Inventory:
     """Write the settings into the inventory's text; the former text is kept beside the logs."""
-    text = inventory.path.read_text(encoding="utf-8")
-    for key, value in settings.items():
-        try:
-            text = with_value(text, ("settings", *key), value)
-        except NotEditable as error:
-            where = f"{inventory.path}: settings.{path_text(key)}"
-            what = f"the file is written in a way that cannot be edited; it should say {value!r}"
-            raise Refused(_refusal(where, what)) from error
-    return rewrite_inventory(inventory, text)
+    try:
+        return change_inventory(inventory, {("settings", *k): v for k, v in settings.items()})
+    except NotEditable as error:
+        wished = ", ".join(f"{path_text(key)}: {value!r}" for key, value in settings.items())
+        what = f"the file is written in a way that cannot be edited; it should say {wished}"
+        raise Refused(_refusal(f"{inventory.path}: {error}", what)) from error
 
 
 def _refusal(where: str, what: str) -> Problem:

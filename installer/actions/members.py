@@ -15,7 +15,7 @@ from installer.engine.wire import read_reply
 from installer.errors import ConfigError, InstallerError, Problem
 from installer.inventory import Role, load_inventory
 from installer.secrets import Secret
-from installer.status.collect import Watcher
+from installer.status.collect import ANSWER_S, Watcher
 from installer.status.facts import Answer, NodeFacts, node_facts
 from installer.status.members import (
     AskedDatabase,
@@ -32,8 +32,13 @@ _SERVICE_S = 3.0  # the others are asked over the network
 
 def list_databases(inventory: Path | None) -> list[DatabaseRow]:
     """Return the database nodes of an inventory, else those that this node's config.yaml names."""
+    return database_rows(asked_databases(inventory))
+
+
+def asked_databases(inventory: Path | None, *, timeout_s: float = ANSWER_S) -> list[AskedDatabase]:
+    """Ask the database nodes of an inventory, else those that this node's config.yaml names."""
     if inventory is not None:
-        told, addresses = _from_controller(inventory, Role.DATABASE)
+        told, addresses = _from_controller(inventory, Role.DATABASE, timeout_s)
         asked = {name: (node.answer(PATRONI), node.answer(ETCD)) for name, node in told.items()}
     else:
         config = this_node(check_files=False).config
@@ -45,12 +50,10 @@ def list_databases(inventory: Path | None) -> list[DatabaseRow]:
         }
         mine = _from_here(asks, _certificate(config, "postgresql_server", "postgresql_client"))
         asked = {n: (mine.answer(f"{PATRONI} {n}"), mine.answer(f"{ETCD} {n}")) for n in addresses}
-    return database_rows(
-        [
-            AskedDatabase(name=name, address=addresses[name], patroni=patroni, etcd=etcd)
-            for name, (patroni, etcd) in asked.items()
-        ]
-    )
+    return [
+        AskedDatabase(name=name, address=addresses[name], patroni=patroni, etcd=etcd)
+        for name, (patroni, etcd) in asked.items()
+    ]
 
 
 def list_brokers(inventory: Path | None) -> list[BrokerRow]:
@@ -67,13 +70,15 @@ def list_brokers(inventory: Path | None) -> list[BrokerRow]:
     return broker_rows(list(addresses), [mine.answer(name) for name in addresses])
 
 
-def _from_controller(path: Path, role: Role) -> tuple[dict[str, NodeFacts], dict[str, str]]:
+def _from_controller(
+    path: Path, role: Role, timeout_s: float = ANSWER_S
+) -> tuple[dict[str, NodeFacts], dict[str, str]]:
     """Ask the nodes of a role by SSH; of one that cannot be asked each answer says why."""
     inventory = load_inventory(path)
     nodes = inventory.with_role(role)
     if not nodes:
         raise ConfigError(_none(str(path), role))
-    with Watcher(inventory, nodes) as watcher:
+    with Watcher(inventory, nodes, timeout_s=timeout_s) as watcher:
         facts = watcher.facts()
     silent = {name: Answer(fault=problem.what) for name, problem in facts.silent.items()}
     told = {

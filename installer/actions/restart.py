@@ -26,7 +26,7 @@ from installer.journal import finished_nodes
 from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 ROLES = ("database", "queue", "manager", "loadbalancer", "reporter")
 _JOURNAL = "restart.jsonl"

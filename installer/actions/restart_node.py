@@ -15,7 +15,7 @@ from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.events import EventKind, Outcome
 from installer.foresight.stopping import PARTS, Objection, may_stop, missing, whole
 from installer.state import Gate, Stage, Step, UnitTarget
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 _PATIENCE_S = 120.0  # a replica that was restarted catches up
 _AROUND_S = 5.0

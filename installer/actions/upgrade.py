@@ -8,10 +8,10 @@ from pathlib import Path
 
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
-from installer.actions.inventory_text import rewrite_inventory
+from installer.actions.inventory_file import change_inventory
 from installer.actions.may_stop import layout_now
 from installer.actions.restart import Done
-from installer.actions.rollout import opened, stages_on
+from installer.actions.rollout import opened, stages_seen
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
@@ -19,7 +19,7 @@ from installer.actions.upgrade_record import Memory, UpgradeRecord, load_record
 from installer.actions.upgrade_rules import upgrade_problems
 from installer.actions.upgrade_run import Course, RollBack, Upgrade, Way
 from installer.bundle.model import Bundle, load_bundle
-from installer.config.edit import NotEditable, with_value
+from installer.config.edit import NotEditable
 from installer.engine.engine import Engine
 from installer.errors import ConfigError, Problem, Refused
 from installer.expand.check import load_cluster
@@ -28,7 +28,7 @@ from installer.inventory import Inventory, Role
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.report import Report
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 _JOURNAL = "upgrade.jsonl"
 
@@ -228,7 +228,7 @@ def _way_back(found: _Opened, memory: Memory) -> Way | None:
 def _way(engine: Engine, cluster: Cluster, newer: Bundle) -> Way:
     """Return the way back from a newer bundle to the cluster's own."""
     assert cluster.bundle is not None  # noqa: S101 - its callers have loaded it
-    stages = stages_on(engine, cluster.jobs())
+    stages = stages_seen(engine, cluster.jobs())
     plan = plan_upgrade(engine, cluster.bundle, stages, back_from=newer)
     return Way(plan=plan, stages=stages, back=True)
 
@@ -241,9 +241,8 @@ def _finish(found: _Opened, folder: Path) -> None:
         Memory(folder, replace(record, is_finished=True))
     if inventory.bundle_path is not None and inventory.bundle_path.absolute() == bundle:
         return
-    text = inventory.path.read_text(encoding="utf-8")
     try:
-        rewrite_inventory(inventory, with_value(text, ("bundle",), str(bundle)))
+        change_inventory(inventory, {("bundle",): str(bundle)})
     except NotEditable as error:
         raise Refused(
             Problem(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from installer.actions.inventory_text import replace_file
+from installer.actions.inventory_file import replace_file
 
 _FILE = "upgrade.json"
 

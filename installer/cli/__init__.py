@@ -61,6 +61,11 @@ COMMANDS = {
         "sandbox",
         "Real Debian hosts on this machine, to try and test.",
     ),
+    "sanity-check": (
+        "installer.cli.sanity",
+        "sanity_check",
+        "Let a small blueprint go its whole way through this node.",
+    ),
     "start": ("installer.cli.services", "start", "Start this node's services, in their order."),
     "status-reporter": (
         "installer.cli.status_reporter",
@@ -68,6 +73,16 @@ COMMANDS = {
         "The service that reports this node's status to the managers.",
     ),
     "stop": ("installer.cli.services", "stop", "Stop this node's services, in their order."),
+    "support-bundle": (
+        "installer.cli.support",
+        "support_bundle",
+        "State, configuration and logs of this node in one archive.",
+    ),
+    "update-encryption-key": (
+        "installer.cli.credentials",
+        "update_key",
+        "Seal the manager's stored secrets with a new key.",
+    ),
     "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
     "version": ("installer.cli.version", "version", "Which versions are installed here."),
 }

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from installer.actions.members import list_databases
+from installer.cli.dbs_verbs import reinit, set_master_command, shell
 from installer.cli.member_table import FROM, JSON, member_table
 from installer.status.members import database_verdict
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def dbs() -> None:
-    """The databases of the cluster: how each is.
+    """The databases of the cluster: how each is, which leads; a shell.
 
     Example: cfy_manager dbs list
     """
@@ -48,3 +49,8 @@ def list_command(path: Path | None, *, as_json: bool) -> int:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+dbs.add_command(set_master_command)
+dbs.add_command(reinit)
+dbs.add_command(shell)

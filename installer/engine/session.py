@@ -23,10 +23,12 @@ from installer.engine.observation import (
     revealed,
 )
 from installer.engine.outcome import (
+    Answers,
     Applied,
     ClockReading,
     Diagnosis,
     GateResult,
+    Limits,
     Logs,
     Result,
     StepResult,
@@ -49,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
 _FACTS_S = 60
-_LOGS_S = 400
+LOGS_S = 400  # the journal of a host with slow disks
 _TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
@@ -180,11 +182,38 @@ class Session:
         request = diagnose_request(stage, since_s=since_s, said=said)
         return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
 
-    def logs(self, *, since: int, folders: Sequence[str], limit: int, total: int) -> Logs:
+    def logs(
+        self,
+        *,
+        since: int,
+        folders: Sequence[str],
+        limit: int,
+        total: int,
+        timeout_s: int = LOGS_S,
+    ) -> Logs:
         """Return the journal and the log files since a moment; sizes in bytes. One command."""
         request = {"since": since, "folders": list(folders), "limit": limit, "total": total}
-        told = self._call("logs", request, _LOGS_S)
+        told = self._call("logs", request, timeout_s)
         return Logs(texts=tuple(told["texts"]), cut=tuple(told["cut"]))
+
+    def support(
+        self, questions: Sequence[tuple[str, str, float]], files: Sequence[str], limits: Limits
+    ) -> Answers:
+        """Return what the node answers, and its configuration files. One command.
+
+        A question is its name, shell text and the seconds it may take; `files` are patterns.
+        """
+        request = {
+            "questions": list(questions),
+            "files": list(files),
+            "limit": limits.file_bytes,
+            "total": limits.all_files_bytes,
+            "limit_s": limits.seconds,
+        }
+        told = self._call("support", request, limits.seconds)
+        return Answers(
+            texts=tuple(told["texts"]), cut=tuple(told["cut"]), failed=tuple(told["failed"])
+        )
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.
@@ -203,6 +232,10 @@ class Session:
     def connect(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Try connections from this node, all at once. One command."""
         return list(self._call("connect", request, _TRIAL_S, margin_s=0))
+
+    def handshakes(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Look which certificates ports show, all at once; nothing is changed. One command."""
+        return list(self._call("handshake", request, _TRIAL_S))
 
     def end_listening(self, token: str) -> list[Any]:
         """Close the ports of a trial, and return who was refused there. One command."""

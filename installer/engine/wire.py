@@ -42,9 +42,11 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "step": ("base", "script", "step"),
     "facts": ("base", "script", "files", "written", "observe", "side_by_side", *_FACTS, "facts"),
     "logs": ("base", "logs"),
+    "support": ("base", "script", "side_by_side", "files", "written", "support"),
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
+    "handshake": ("base", "tls", "way", "side_by_side", "handshake"),
     "connect": ("base", "tls", "way", "side_by_side", "connect"),
     "status": ("base", "files", "written", "dpkg", "tls", "asks", "sql", "status"),
 }

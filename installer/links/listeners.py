@@ -6,7 +6,7 @@ from installer.config.formats import is_ip
 from installer.config.merge import with_defaults
 from installer.config.model import Document
 from installer.config.schema import config_schema
-from installer.config.source import value_at
+from installer.config.source import KeyPath, value_at
 from installer.inventory import Inventory, Node, Role
 from installer.links.model import (
     EVERY_ADDRESS,
@@ -30,6 +30,16 @@ BALANCER = Certificate(("loadbalancer",))
 DATABASE_CA = ("postgresql_server", "ca_path")
 QUEUE_CA = ("rabbitmq", "ca_path")
 MANAGER_CA = ("ssl_inputs", "ca_cert_path")
+EXTERNAL_CA = ("ssl_inputs", "external_ca_cert_path")
+BALANCER_CA = ("loadbalancer", "ca_path")
+# whom clients of a certificate trust; the first that config.yaml names
+VERIFIED_BY: Mapping[Certificate, tuple[KeyPath, ...]] = {
+    DATABASE: (DATABASE_CA,),
+    QUEUE: (QUEUE_CA,),
+    INTERNAL: (MANAGER_CA,),
+    EXTERNAL: (EXTERNAL_CA, MANAGER_CA),
+    BALANCER: (BALANCER_CA,),
+}
 
 
 def listeners(inventory: Inventory) -> tuple[Listener, ...]:

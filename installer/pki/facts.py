@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -31,6 +32,13 @@ class CertificateFacts:
     is_authority: bool
     not_before: datetime
     not_after: datetime
+    serial: int
+    fingerprint: str  # SHA-256 of the whole certificate
+
+    @property
+    def serial_text(self) -> str:
+        """Return the serial number as `openssl x509 -serial` writes it."""
+        return self.serial.to_bytes((self.serial.bit_length() + 7) // 8).hex().upper()
 
     def time_left(self) -> timedelta:
         """Return the time until it expires; negative when it has."""
@@ -44,6 +52,11 @@ class CertificateFacts:
 def read_facts(pem: bytes) -> CertificateFacts:
     """Return what the first certificate of the PEM says; raises ValueError when there is none."""
     return facts_of(x509.load_pem_x509_certificate(pem))
+
+
+def read_der(der: bytes) -> CertificateFacts:
+    """Return what a certificate from a handshake says; raises ValueError when it is none."""
+    return facts_of(x509.load_der_x509_certificate(der))
 
 
 def facts_of(certificate: x509.Certificate) -> CertificateFacts:
@@ -60,6 +73,8 @@ def facts_of(certificate: x509.Certificate) -> CertificateFacts:
         is_authority=constraints is not None and constraints.ca,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
+        serial=certificate.serial_number,
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
     )
 
 

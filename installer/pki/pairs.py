@@ -46,7 +46,7 @@ class PairFolder:
 
     def close_keys(self) -> None:
         """Take from others the keys that a careless copy of the folder gave them."""
-        for key in (self.path("ca.key"), *self._folder.glob("nodes/*/*.key")):
+        for key in (*self._folder.glob("*.key"), *self._folder.glob("nodes/*/*.key")):
             if key.exists() and key.stat().st_mode & 0o777 != PRIVATE:
                 key.chmod(PRIVATE)
 

@@ -1,23 +1,23 @@
 """A cluster's certificates on the operator's disk: what lacks is issued, the rest is kept."""
 
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.errors import ConfigError, Problem
 from installer.lock import hold_lock
-from installer.pki.authority import KeyPair, KeyType, create_authority, issue_leaf
+from installer.pki.authority import KeyPair, KeyType, issue_leaf
+from installer.pki.ca import new_ca
 from installer.pki.files import make_private_folder
 from installer.pki.listing import facts_or_none
 from installer.pki.pairs import PairFolder
 from installer.pki.renewal import reissue_reason
 from installer.pki.request import LeafRequest
 from installer.pki.requirements import CertificateRequest, leaf_request, request_problems
+from installer.pki.rollover import CaRollover
 from installer.pki.verify import authority_problems
 
 _KEY_TYPES = frozenset(kind.value for kind in KeyType)
-_CA_NAME = 48  # with the word and the random part within X.509's 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,32 @@ class CertificateStore:
             self._files.close_keys()
         return changes
 
+    def reissue(self, requests: Iterable[CertificateRequest]) -> tuple[Change, ...]:
+        """Issue these certificates anew, however long the present ones last.
+
+        Each keeps its type of key. Raises ConfigError as `ensure` does, before any is written.
+        """
+        leaves = self._leaves(requests)
+        authority = self._signing_authority()
+        with hold_lock(self.folder / ".lock", "certificates"):
+            for stem, leaf in leaves.items():
+                self._files.write(stem, issue_leaf(authority, leaf))
+        return tuple(Change(f"{stem}.crt", "renewed") for stem in leaves)
+
+    def fingerprints(self, requests: Iterable[CertificateRequest]) -> dict[str, str]:
+        """Return what tells each certificate from its successors, by its file's name.
+
+        One that lacks, or cannot be read, has none.
+        """
+        stems = [_stem(request) for request in requests]
+        found = {
+            stem: facts_or_none(self._files.pair(stem).certificate)
+            if self._files.has(stem)
+            else None
+            for stem in stems
+        }
+        return {stem: facts.fingerprint if facts else "" for stem, facts in found.items()}
+
     def _by_node(
         self, requests: Iterable[CertificateRequest], issued: Mapping[str, KeyPair]
     ) -> dict[str, dict[str, bytes]]:
@@ -127,7 +153,7 @@ class CertificateStore:
         """Return a new pair for each that is due, in the order in which they are to be written."""
         due = self._due(leaves)
         if self._lacks_authority():
-            authority = self._new_authority()
+            authority = new_ca(self._files, "ca", self._key_type_of("ca"))
             issued = {"ca": authority}
         elif due:
             authority, issued = self._signing_authority(), {}
@@ -135,18 +161,8 @@ class CertificateStore:
             return {}  # a CA whose key is kept elsewhere is no obstacle then
         return issued | {stem: issue_leaf(authority, leaves[stem]) for stem in due}
 
-    def _new_authority(self) -> KeyPair:
-        """Make a CA; the key of a run that was killed before its certificate came is used."""
-        key = self._files.path("ca.key")
-        name = f"{self.folder.resolve().name[:_CA_NAME]} CA {secrets.token_hex(4)}"
-        return create_authority(
-            name,
-            key_type=self._key_type_of("ca"),
-            key_pem=key.read_bytes() if key.exists() else None,
-        )
-
     def _signing_authority(self) -> KeyPair:
-        authority = self._files.pair("ca")
+        authority = CaRollover(self.folder).issuer()
         problems = tuple(authority_problems(authority, str(self.folder)))
         if problems:
             raise ConfigError(*problems)

@@ -45,10 +45,10 @@ def certificate_problems(brought: BroughtCertificate) -> Iterator[Problem]:
         yield from _handshake_problems(brought, parsed)
 
 
-def authority_problems(pair: KeyPair, where: str) -> Iterator[Problem]:
+def authority_problems(pair: KeyPair, where: str, stem: str = "ca") -> Iterator[Problem]:
     """Yield what keeps a CA's certificate and key from issuing others."""
-    certificate = PemFile(f"{where}/ca.crt", pair.certificate)
-    key = PemFile(f"{where}/ca.key", pair.key)
+    certificate = PemFile(f"{where}/{stem}.crt", pair.certificate)
+    key = PemFile(f"{where}/{stem}.key", pair.key)
     parsed = parse(BroughtCertificate(certificate=certificate, key=key, ca=certificate))
     if isinstance(parsed, list):
         yield from dict.fromkeys(parsed)  # the certificate is read twice

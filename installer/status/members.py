@@ -7,7 +7,9 @@ from typing import Any
 from installer.status.database import part_of
 from installer.status.facts import Answer
 from installer.status.model import Part, Verdict
+from installer.status.presence import Presence
 from installer.status.queue import alarms_of
+from installer.status.seen import has_etcd, read_databases
 
 _RUNNING = ("running", "streaming")
 _STATES = {  # the words of Cloudify's own list
@@ -59,15 +61,26 @@ class BrokerRow:
 
 def database_rows(asked: Sequence[AskedDatabase]) -> list[DatabaseRow]:
     """Return a row for each database node that was asked."""
-    views = [one.patroni.value() for one in asked if one.patroni.is_good]
-    view = next((found for found in views if isinstance(found, dict)), {})
-    known = {str(member["name"]): member for member in view.get("members", ())}
+    members = _view(asked).get("members", ())
+    known = {str(member["name"]): member for member in members}
     return [_database_row(one, known.get(one.name, {})) for one in asked]
+
+
+def database_presence(asked: Sequence[AskedDatabase]) -> Presence:
+    """Return what is there of the databases that were asked."""
+    view, etcd = _view(asked), {one.name: has_etcd(one.etcd) for one in asked}
+    return Presence(databases=read_databases(etcd, view), is_paused=bool(view.get("pause")))
+
+
+def _view(asked: Sequence[AskedDatabase]) -> Mapping[str, Any]:
+    """Return what the first Patroni that answers says of its cluster."""
+    views = (one.patroni.value() for one in asked if one.patroni.is_good)
+    return next((found for found in views if isinstance(found, dict)), {})
 
 
 def _database_row(asked: AskedDatabase, member: Mapping[str, Any]) -> DatabaseRow:
     said = asked.etcd.value() if not asked.etcd.fault else None
-    is_healthy = isinstance(said, dict) and said.get("health") == "true"
+    is_healthy = has_etcd(asked.etcd)
     alive = asked.patroni.is_good and member.get("state") in _RUNNING
     errors = []
     if not asked.patroni.is_good:

@@ -100,7 +100,7 @@ class Wishes:
         if wish["trial"]:
             told["first_byte_s"] = ping(stream)
         elif not _is_pinned(wish):  # syncthing hangs up on whoever says no hello
-            await_refusal(stream)
+            await_refusal(stream, self._limits["refusal_s"])
         told["rtt_s"] = round_trip_s(stream)
         if wish["bulk"]:
             told["bulk"] = bulk(stream, self._limits["bulk_bytes"], self._limits["bulk_s"])

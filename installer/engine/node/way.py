@@ -23,7 +23,6 @@ _WHY = {
     errno.ECONNRESET: "reset",
 }
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)  # PostgreSQL: Message Formats, SSLRequest
-_SERVICE_PAUSE_S = 0.15  # a service that refuses our certificate says so within this time
 _RTT_AT, _MIN_RTT_AT, _INFO_SIZE = 68, 148, 152  # struct tcp_info, linux/tcp.h
 
 
@@ -110,9 +109,9 @@ def ping(stream: Any) -> float:
     return time.monotonic() - began
 
 
-def await_refusal(stream: Any) -> None:
+def await_refusal(stream: Any, pause_s: float) -> None:
     """Wait a moment for a service to refuse us; one that is content is silent, or greets."""
-    stream.settimeout(_SERVICE_PAUSE_S)
+    stream.settimeout(pause_s)
     try:
         answer = stream.recv(1)
     except TimeoutError:

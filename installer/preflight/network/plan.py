@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from installer.config.model import NodeInputs
-from installer.config.source import KeyPath, value_at
 from installer.inventory import Inventory
-from installer.links import Certificate, Link, Listener, Transport, links, listeners
+from installer.links import Link, Listener, Transport, links, listeners
+from installer.links.files import file_in, pair_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def _is_tried(link: Link, nodes: Collection[str]) -> bool:
 def _opening(inputs: NodeInputs, listener: Listener) -> Opening:
     return Opening(
         listener=listener,
-        pair=_pair(inputs, listener.certificate),
-        trust=_file(inputs, listener.trust),
+        pair=pair_in(inputs, listener.certificate),
+        trust=file_in(inputs, listener.trust),
     )
 
 
@@ -87,22 +87,9 @@ def _probes(inputs: NodeInputs, wanted: list[Link]) -> tuple[Probe, ...]:
     found: dict[tuple[object, ...], Probe] = {}
     for link in wanted:
         tls = link.tls
-        pair = _pair(inputs, tls.client) if tls else None
-        trust = _file(inputs, tls.trust) if tls else None
+        pair = pair_in(inputs, tls.client) if tls else None
+        trust = file_in(inputs, tls.trust) if tls else None
         name = tls.server_name if tls else None
         key = (link.address, link.port, name, pair, trust)
         found.setdefault(key, Probe(link=link, pair=pair, trust=trust))
     return tuple(found.values())
-
-
-def _pair(inputs: NodeInputs, certificate: Certificate | None) -> bytes | None:
-    if certificate is None:
-        return None
-    files = [_file(inputs, key) for key in (certificate.certificate_key, certificate.key_key)]
-    chain, key = files
-    return None if chain is None or key is None else chain.rstrip() + b"\n" + key
-
-
-def _file(inputs: NodeInputs, key: KeyPath | None) -> bytes | None:
-    path = value_at(inputs.config, key) if key else None
-    return inputs.read(str(path)) if path else None

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from installer.engine.pems import Pems
 from installer.links import Service
 from installer.preflight.network.plan import Opening, Probe
 
@@ -12,27 +13,13 @@ DEADLINE_S = 90  # of listeners, should nobody be left to end them
 _LIMITS = {
     "connect_s": 2.0,
     "answer_s": 2.0,
+    "refusal_s": 0.15,  # a service that refuses our certificate says so within this time
     "bulk_s": 1.5,
     "bulk_bytes": BULK_BYTES,
     "again_s": 4.0,
     "again_bytes": 16 * 1024,
     "total_s": 12.0,
 }
-
-
-class Pems:
-    """The files of a request, each of them once; a wish has its number."""
-
-    def __init__(self) -> None:
-        self.files: list[bytes] = []
-
-    def number(self, file: bytes | None) -> int | None:
-        """Return the file's number; None stays None."""
-        if file is None:
-            return None
-        if file not in self.files:
-            self.files.append(file)
-        return self.files.index(file)
 
 
 def listen_request(openings: Collection[Opening], token: str) -> dict[str, Any]:

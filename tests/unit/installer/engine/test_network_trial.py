@@ -87,6 +87,7 @@ class Trial:
             "pems": [trust or b"", pair or b""],
             "connect_s": 1.0,
             "answer_s": 1.0,
+            "refusal_s": 0.15,
             "bulk_s": 1.0,
             "bulk_bytes": 65536,
             "again_s": 1.0,

@@ -1,4 +1,6 @@
+import os
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -24,6 +26,23 @@ def test_the_rest_interface_demands_a_certificate_and_a_password(config):
     assert rest["verify_client"] == "required"
     assert rest["certfile"] == "/etc/patroni/tls/node.crt"
     assert rest["authentication"] == {"username": "patroni", "password": "rest-secret"}
+
+
+def test_the_rest_interface_takes_a_further_ca_without_a_restart(db):
+    """A reload reads the file anew only under another path."""
+    pem = b"-----BEGIN CERTIFICATE-----\n"
+    settings = db()
+
+    def cafile(ca):
+        trusting = replace(settings, certificates=replace(settings.certificates, ca=ca))
+        return yaml.safe_load(patroni_stage(trusting).state.file(CONFIG).content)["restapi"][
+            "cafile"
+        ]
+
+    paths = [cafile(pem * count) for count in (1, 2, 3)]
+    assert paths[0] == "/etc/patroni/tls/ca.crt"
+    assert len(set(paths)) == 3
+    assert {os.path.normpath(path) for path in paths} == {paths[0]}
 
 
 def test_patroni_reaches_every_etcd_member_over_tls_with_its_own_password(config):

@@ -1,21 +1,30 @@
-"""Change the text of an inventory: the former one is kept, and a bad one never stays."""
+"""Write values into an inventory's text; comments stay, and the former text is kept."""
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from installer.actions.cluster import runs_folder
+from installer.config.edit import with_value
 from installer.errors import ConfigError
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 
+KeyPath = tuple[str | int, ...]
 
-def rewrite_inventory(inventory: Inventory, text: str) -> Inventory:
-    """Give the inventory another text and return it as it is then; the former is kept by the logs.
 
-    Raises ConfigError, with the former text in its place again, when the new one is invalid.
+def change_inventory(inventory: Inventory, values: Mapping[KeyPath, Any]) -> Inventory:
+    """Write values into the inventory's text and return it as it is then.
+
+    The former text is kept beside the logs. Raises NotEditable when the text cannot be edited,
+    and ConfigError with the file as it was when it would not be valid.
     """
     before = inventory.path.read_text(encoding="utf-8")
+    text = before
+    for key, value in values.items():
+        text = with_value(text, key, value)
     stamp = time.strftime("%Y%m%dT%H%M%S")
     replace_file(runs_folder(inventory) / f"{inventory.path.stem}-before-{stamp}.yaml", before)
     replace_file(inventory.path, text)
@@ -27,7 +36,7 @@ def rewrite_inventory(inventory: Inventory, text: str) -> Inventory:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file of the controller so that it is there whole or not at all."""
+    """Write a file anew, whole or not at all, with the mode it had; a new one is private."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     fresh = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,0 +1,114 @@
+"""The steps of a change of the CA: in which order, what ends one, where the next run goes on."""
+
+import pytest
+
+from installer.actions.rollover import Nodes, RolloverRequest, roll_over
+from installer.errors import PhaseFailed, Problem, Refused
+from installer.pki.rollover import CaRollover, Progress
+from installer.pki.store import CertificateStore
+from tests.unit.installer.pki.test_store import REQUESTS
+
+WHOLE = ["converged?", "trusted", "issuing", "withdrawn"]
+
+
+class Cluster:
+    """Nodes that note what was asked of them, and may fail."""
+
+    def __init__(self, rollover: CaRollover) -> None:
+        self.rollover = rollover
+        self.done: list[str] = []
+        self.told: list[str] = []
+        self.fails_at: Progress | None = None
+
+    def nodes(self) -> Nodes:
+        return Nodes(
+            demand_converged=lambda: self.done.append("converged?"),
+            converge=self._converge,
+            prove=self._prove,
+        )
+
+    def _converge(self, title: str) -> None:
+        self.done.append(str(self.rollover.progress()))
+
+    def _prove(self, progress: Progress) -> str:
+        if progress is self.fails_at:
+            raise PhaseFailed(Problem(where="db-1", what="refused", remedy="look"))
+        return "all is well"
+
+    def run(self, **request) -> Progress:
+        self.done.clear()
+        return roll_over(self.rollover, self.nodes(), RolloverRequest(**request), self.told.append)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    store = CertificateStore(tmp_path / "demo")
+    store.ensure(REQUESTS[:1])
+    return Cluster(CaRollover(store.folder))
+
+
+def test_trust_comes_first_and_goes_last(cluster):
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == WHOLE
+    assert cluster.told.count("Proved: all is well.") == 3
+
+
+@pytest.mark.parametrize("step", [Progress.TRUSTED, Progress.ISSUING, Progress.WITHDRAWN])
+def test_a_step_that_is_not_proved_is_not_left(cluster, step):
+    cluster.fails_at = step
+    with pytest.raises(PhaseFailed):
+        cluster.run()
+    assert cluster.rollover.progress() is step
+
+    cluster.fails_at = None
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == WHOLE[WHOLE.index(str(step)) :]
+
+
+def test_it_stops_where_it_is_told_to_and_is_gone_on_with(cluster):
+    assert cluster.run(until=Progress.TRUSTED) is Progress.TRUSTED
+    assert cluster.done == ["converged?", "trusted"]
+
+    assert cluster.run(until=Progress.ISSUING) is Progress.ISSUING
+    assert cluster.done == ["trusted", "issuing"]
+
+    assert cluster.run() is Progress.NONE
+    assert cluster.done == ["issuing", "withdrawn"]
+
+
+def test_other_changes_that_wait_are_not_rolled_out_with_it(cluster):
+    def refuse() -> None:
+        raise Refused(Problem(where="db-1", what="it differs", remedy="install"))
+
+    nodes = Nodes(demand_converged=refuse, converge=lambda _: None, prove=lambda _: "")
+    with pytest.raises(Refused):
+        roll_over(cluster.rollover, nodes, RolloverRequest(), print)
+
+    assert cluster.rollover.progress() is Progress.NONE
+
+
+def test_it_turns_back_over_the_same_steps(cluster):
+    old = cluster.rollover.authorities().issuer
+    cluster.run(until=Progress.ISSUING)
+
+    assert cluster.run(back=True) is Progress.NONE
+
+    assert cluster.done == ["trusted", "issuing", "withdrawn"]
+    assert cluster.rollover.authorities().issuer == old
+
+
+def test_before_new_certificates_it_turns_back_to_where_it_was(cluster):
+    old = cluster.rollover.authorities().issuer
+    cluster.run(until=Progress.TRUSTED)
+
+    assert cluster.run(back=True) is Progress.NONE
+
+    assert cluster.done == ["issuing", "withdrawn"]
+    assert cluster.rollover.authorities().issuer == old
+
+
+def test_what_is_not_begun_cannot_turn_back(cluster):
+    with pytest.raises(Refused, match="no change of the CA is under way"):
+        cluster.run(back=True)

@@ -137,7 +137,7 @@ def finished(events: list[Event], phase: str) -> list[str]:
 
 def test_without_a_backup_nothing_begins(upgraded):
     assert upgraded.refused.returncode == Refused.exit_code
-    assert "upgrade-without-backup" in upgraded.refused.stdout + upgraded.refused.stderr
+    assert "backup-without-repository" in upgraded.refused.stdout + upgraded.refused.stderr
 
 
 def test_a_canary_that_fails_goes_back_and_ends_the_upgrade(upgraded):

@@ -45,6 +45,7 @@ def phases(tmp_path, *, record=RECORD, canary_only=False, changed=("database", "
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
         canary_only=canary_only,
+        backup=None,
     )
     return {phase.name: phase.nodes for phase in run._phases(frozenset(), lambda _: None, "run")}
 
@@ -99,9 +100,7 @@ class FakeUpgrade:
 
     done: Done = field(default_factory=Done)
     turns: list[str] = field(default_factory=list)
-    stages: dict[str, dict[str, tuple[Stage, ...]]] = field(
-        default_factory=lambda: {"m-2": {"manager": ()}}
-    )
+    stages: dict[str, object] = field(default_factory=lambda: {"m-2": {"manager": ()}})
 
     def __call__(self, node):
         self.turns.append(node)

@@ -79,9 +79,28 @@ def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:
     )
 
 
+def open_kept(inventory: Inventory) -> Cluster:
+    """Return a cluster with the certificates that are here, however old: none is issued.
+
+    Raises ConfigError when one lacks.
+    """
+    certificates = CertificateStore(inventory.certificates_path).by_node(
+        certificate_requests(inventory)
+    )
+    secrets = provisional_secrets(inventory.secrets_path)
+    return Cluster(
+        inventory=inventory,
+        inputs=expand(inventory, secrets, certificates),
+        bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
+        is_provisional=not _has_secrets(inventory),
+    )
+
+
 def _is_whole(inventory: Inventory, store: CertificateStore) -> bool:
     """Tell whether every secret and certificate is there already."""
+    return _has_secrets(inventory) and not store.pending(certificate_requests(inventory))
+
+
+def _has_secrets(inventory: Inventory) -> bool:
     known = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
-    is_certified = not store.pending(certificate_requests(inventory))
-    made = {name for name, kind in SECRET_KINDS.items() if kind.make}
-    return known.keys() >= made and is_certified
+    return known.keys() >= {name for name, kind in SECRET_KINDS.items() if kind.make}

@@ -3,7 +3,7 @@
 import shlex
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -44,6 +44,14 @@ class NodeJob:
     toolkit: Callable[[NodeFacts], tuple[Stage, Stage]]  # apt's source, our environments
 
 
+Part = Callable[[Stage], Stage | None]  # None: the run is not about this stage
+
+
+def whole_stage(stage: Stage) -> Stage | None:
+    """Return a stage as it is: most runs are about all of it."""
+    return stage
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """Every node as it is, beside what it must be."""
@@ -52,16 +60,23 @@ class Survey:
     stages: Mapping[str, Mapping[str, tuple[Stage, ...]]]  # node → role → stages
     observations: Mapping[str, Observation]
     with_content: bool = False
+    part: Part = whole_stage  # what of each stage the run is about
+
+    def on(self, nodes: Collection[str]) -> "Survey":
+        """Return the part that these nodes are."""
+        kept = {node: roles for node, roles in self.stages.items() if node in nodes}
+        return replace(self, stages=kept)
 
     def beside(self, jobs: Sequence[NodeJob]) -> "Survey":
         """Return the same observations beside what other inputs make of the same files."""
         stages = {
-            job.inputs.name: _stages_of(job, self.observations[job.inputs.name].facts)
+            job.inputs.name: _stages_of(job, self.observations[job.inputs.name].facts, self.part)
             for job in jobs
         }
         observations = {
             node: replace(seen, stages=_flat(stages[node]))
             for node, seen in self.observations.items()
+            if node in stages
         }
         return replace(self, stages=stages, observations=observations)
 
@@ -134,22 +149,27 @@ Look = Callable[[Engine], Mapping[str, NodeFacts]]
 
 @contextmanager
 def survey(
-    jobs: Sequence[NodeJob], *, with_content: bool = False, look: Look | None = None
+    jobs: Sequence[NodeJob],
+    *,
+    with_content: bool = False,
+    look: Look | None = None,
+    part: Part = whole_stage,
 ) -> Iterator[Survey]:
     """Connect to all nodes and observe them; raises NodeUnreachable with every node that fails.
 
-    `look` is asked first what the nodes are, and may refuse them.
+    `look` is asked first what the nodes are, and may refuse them. Only `part` of each stage counts.
     """
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
         facts = look(engine) if look else _glance(engine, jobs)
-        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
         yield Survey(
             engine=engine,
             stages=stages,
             observations=_observe(engine, jobs, stages, with_content=with_content),
             with_content=with_content,
+            part=part,
         )
 
 
@@ -184,7 +204,9 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
         yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
-def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
+def _stages_of(
+    job: NodeJob, facts: NodeFacts, part: Part = whole_stage
+) -> dict[str, tuple[Stage, ...]]:
     """Return the stages by role, each named `role/stage`: the name of its phase."""
     base = Stage(
         name="base", state=NodeState(files=job.files), steps=(_host_name(job.inputs.name),)
@@ -192,10 +214,15 @@ def _stages_of(job: NodeJob, facts: NodeFacts) -> dict[str, tuple[Stage, ...]]:
     source, environments = job.toolkit(facts)
     own = {NODE: (base, source), TOOLKIT: (environments,)}
     roles = {**own, **role_stages(job.inputs, facts)}
-    return {
-        role: tuple(replace(stage, name=f"{role}/{stage.name}") for stage in stages)
+    found = {
+        role: tuple(
+            replace(kept, name=f"{role}/{stage.name}")
+            for stage in stages
+            if (kept := part(stage)) is not None
+        )
         for role, stages in roles.items()
     }
+    return {role: stages for role, stages in found.items() if stages}
 
 
 def _host_name(name: str) -> Step:
@@ -221,10 +248,16 @@ def _on_all(engine: Engine, jobs: Sequence[NodeJob], ask: Callable[[Session], T]
 
 
 def roll_out(
-    seen: Survey, options: RunOptions, notify: Listener, *, first: Sequence[Phase] = ()
+    seen: Survey,
+    options: RunOptions,
+    notify: Listener,
+    *,
+    first: Sequence[Phase] = (),
+    last: Sequence[Phase] = (),
 ) -> tuple[PhaseResult, ...]:
     """Bring every node to its state; raises PhaseFailed with every problem of the run.
 
+    All wait for the phases in `first`; those in `last` wait for all, and for each other.
     Raises PreflightError before any change when a node is where no run could begin.
     """
     if refusals := seen.refusals():
@@ -236,6 +269,8 @@ def roll_out(
         only=options.only,
         skip=options.skip,
     )
+    for phase in last:
+        phases = (*phases, replace(phase, needs=tuple(earlier.name for earlier in phases)))
     return run_told(phases, notify, RunName(run, options.title), abort=seen.engine.close)
 
 

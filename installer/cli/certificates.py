@@ -8,11 +8,12 @@ import click
 
 from installer.actions.certificates import issued_problems
 from installer.cli.certificates_forecast import forecast
+from installer.cli.certificates_list import list_
+from installer.cli.certificates_renew import renew, replace
 from installer.cli.rollover import rollover
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
 from installer.inventory import load_inventory
-from installer.pki.listing import Entry, list_certificates
 from installer.pki.request import KeyType, Usage
 from installer.pki.store import CertificateStore, Change
 from installer.pki.trial import issue_trial_certificate
@@ -33,6 +34,9 @@ def certificates() -> None:
 
 certificates.add_command(forecast)
 certificates.add_command(rollover)
+certificates.add_command(list_)
+certificates.add_command(renew)
+certificates.add_command(replace)
 
 
 @certificates.command()
@@ -66,25 +70,6 @@ def generate(
         click.echo(json.dumps({"folder": str(store.folder), "issued": rows}))
         return
     _tell_changes(store.folder, changes, dry_run=dry_run)
-
-
-@certificates.command("list")
-@_INVENTORY
-@_JSON
-def list_(inventory: Path, as_json: bool) -> None:
-    """Show every certificate of a cluster, its hosts and the days it has left.
-
-    Example: cfy_manager certificates list -i ten-nodes.yaml --json
-    """
-    entries = tuple(list_certificates(load_inventory(inventory).certificates_path))
-    if as_json:
-        click.echo(json.dumps([_as_json(entry) for entry in entries]))
-        return
-    rows = [("file", "expires", "days left", "key", "name and hosts"), *map(_as_row, entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for *cells, hosts in rows:  # one line each, also in a pipe
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        click.echo("  ".join((*padded, hosts)))
 
 
 @certificates.command()
@@ -158,31 +143,3 @@ def _tell_changes(folder: Path, changes: Sequence[Change], *, dry_run: bool) -> 
         click.echo(
             f"Back up {folder / 'ca.key'} and give it to nobody: it signs every certificate."
         )
-
-
-def _as_row(entry: Entry) -> tuple[str, ...]:
-    facts = entry.facts
-    if facts is None:
-        return (entry.path, "-", "-", "-", "not a certificate")
-    hosts = dict.fromkeys((facts.common_name, *facts.dns_names, *facts.addresses))
-    expires, days = f"{facts.not_after:%Y-%m-%d}", str(facts.days_left())
-    return (entry.path, expires, days, facts.key, " ".join(hosts))
-
-
-def _as_json(entry: Entry) -> dict[str, object]:
-    facts = entry.facts
-    if facts is None:
-        return {"file": entry.path, "readable": False}
-    return {
-        "file": entry.path,
-        "readable": True,
-        "common_name": facts.common_name,
-        "issuer": facts.issuer,
-        "dns_names": facts.dns_names,
-        "addresses": facts.addresses,
-        "usages": sorted(facts.usages),
-        "key": facts.key,
-        "not_before": facts.not_before.isoformat(),
-        "not_after": facts.not_after.isoformat(),
-        "days_left": facts.days_left(),
-    }

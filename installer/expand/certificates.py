@@ -40,6 +40,17 @@ def certificate_files(inventory: Inventory, node: Node) -> tuple[str, ...]:
     return (CA_FILE, *issued)
 
 
+def serves(request: CertificateRequest, inventory: Inventory, service: Role) -> bool:
+    """Tell whether a service of the request's node uses this certificate."""
+    if service not in inventory.node(request.node).roles:
+        return False
+    if request.name == "node":
+        return True
+    if service is Role.DATABASE:
+        return request.common_name in DATABASE_USERS
+    return service is Role.MANAGER and request.common_name == application_user(inventory)
+
+
 def _requests(inventory: Inventory, node: Node) -> Iterator[CertificateRequest]:
     yield _node_request(inventory, node)
     users: list[str] = []

@@ -38,7 +38,7 @@ class CertificateFacts:
     @property
     def serial_text(self) -> str:
         """Return the serial number as `openssl x509 -serial` writes it."""
-        return f"{self.serial:X}"
+        return self.serial.to_bytes((self.serial.bit_length() + 7) // 8).hex().upper()
 
     def time_left(self) -> timedelta:
         """Return the time until it expires; negative when it has."""

@@ -88,6 +88,32 @@ class CertificateStore:
             self._files.close_keys()
         return changes
 
+    def reissue(self, requests: Iterable[CertificateRequest]) -> tuple[Change, ...]:
+        """Issue these certificates anew, however long the present ones last.
+
+        Each keeps its type of key. Raises ConfigError as `ensure` does, before any is written.
+        """
+        leaves = self._leaves(requests)
+        authority = self._signing_authority()
+        with hold_lock(self.folder / ".lock", "certificates"):
+            for stem, leaf in leaves.items():
+                self._files.write(stem, issue_leaf(authority, leaf))
+        return tuple(Change(f"{stem}.crt", "renewed") for stem in leaves)
+
+    def fingerprints(self, requests: Iterable[CertificateRequest]) -> dict[str, str]:
+        """Return what tells each certificate from its successors, by its file's name.
+
+        One that lacks, or cannot be read, has none.
+        """
+        stems = [_stem(request) for request in requests]
+        found = {
+            stem: facts_or_none(self._files.pair(stem).certificate)
+            if self._files.has(stem)
+            else None
+            for stem in stems
+        }
+        return {stem: facts.fingerprint if facts else "" for stem, facts in found.items()}
+
     def _by_node(
         self, requests: Iterable[CertificateRequest], issued: Mapping[str, KeyPair]
     ) -> dict[str, dict[str, bytes]]:

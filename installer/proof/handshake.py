@@ -53,6 +53,16 @@ class Shown:
         return self.is_current and not self.fault
 
     @property
+    def state(self) -> str:
+        """Return how the port is, in an operator's words."""
+        if self.found is None:
+            return f"no handshake: {self.fault}"
+        faults = [f"refused: {self.fault}"] if self.fault else []
+        if not self.is_current:
+            faults.append(f"not the configured one, {self.wanted.serial_text}")
+        return "; ".join(faults) or "as configured"
+
+    @property
     def place(self) -> str:
         """Return the port in an operator's words."""
         return f"{self.listener.node}: {self.listener.service} (port {self.listener.port})"

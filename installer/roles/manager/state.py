@@ -157,7 +157,9 @@ def _device(manager: ManagerSettings) -> tuple[ManagedFile, ...]:
 
 
 def _services(manager: ManagerSettings) -> NodeState:
-    trust = tuple(file.path for file in _trust(manager))
+    # libpq reads the certificate that it shows anew for each connection
+    shown = (f"{TLS}/database-client.", f"{TLS}/database-owner.")
+    trust = tuple(file.path for file in _trust(manager) if not file.path.startswith(shown))
     changes = (CONFIG_PATH, *trust, _CODE)
     state = NodeState(
         units=tuple(

@@ -50,7 +50,8 @@ def _drop_ins(queue: QueueSettings) -> tuple[ManagedFile, ManagedFile]:
 
 
 def _broker(queue: QueueSettings) -> NodeState:
-    files = (*_configuration(queue), *_trust(queue), *_cookie(queue))
+    ca, *pair = _trust(queue)
+    files = (*_configuration(queue), ca, *_cookie(queue))
     users = ManagedFile(
         path=DEFINITIONS,
         content=definitions(queue),
@@ -60,13 +61,13 @@ def _broker(queue: QueueSettings) -> NodeState:
     )
     unit = Unit(
         name=UNIT,
-        restart_on=(_HARDENING, *(file.path for file in files)),
+        restart_on=(_HARDENING, *(file.path for file in files)),  # it reads its pair anew itself
         reload_on=(users.path,),
         one_at_a_time=True,
     )
     return NodeState(
         directories=(Directory(path="/etc/rabbitmq/tls", owner="root", group=_OWNER, mode=0o750),),
-        files=(*files, users),
+        files=(*files, *pair, users),
         units=(unit,),
         data=("/var/lib/rabbitmq", "/var/log/rabbitmq"),
     )

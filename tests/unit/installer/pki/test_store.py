@@ -399,3 +399,33 @@ def test_the_list_shows_every_certificate_the_authority_first(store):
     assert list(entries) == ["ca.crt", *(f"nodes/{file}" for file in FILES)]
     assert entries["nodes/db-2/node.crt"] is None
     assert entries["nodes/db-1/node.crt"].days_left() == 364
+
+
+def test_reissue_renews_what_is_asked_for_and_nothing_else(store):
+    before = store.fingerprints(REQUESTS)
+
+    changes = store.reissue(REQUESTS[:1])
+
+    after = store.fingerprints(REQUESTS)
+    assert [change.path for change in changes] == ["nodes/db-1/node.crt"]
+    assert [stem for stem in before if before[stem] != after[stem]] == ["nodes/db-1/node"]
+    assert store.pending(REQUESTS) == ()
+
+
+def test_reissue_keeps_the_type_of_key(tmp_path):
+    rsa = CertificateStore(tmp_path, key_type=KeyType.RSA_2048)
+    rsa.ensure(REQUESTS[:1])
+
+    CertificateStore(tmp_path).reissue(REQUESTS[:1])
+
+    assert read_facts(rsa.pair("db-1").certificate).key == "rsa-2048"
+
+
+def test_reissue_without_the_authoritys_key_writes_nothing(store):
+    (store.folder / "ca.key").unlink()
+    before = contents(store.folder)
+
+    with pytest.raises(ConfigError, match=r"ca\.key"):
+        store.reissue(REQUESTS)
+
+    assert contents(store.folder) == before

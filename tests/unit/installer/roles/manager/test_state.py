@@ -73,6 +73,16 @@ def test_new_code_restarts_what_runs_it(manager, name):
     assert "/opt/manager/env.id" in _unit(manager(), name).restart_on
 
 
+@pytest.mark.parametrize("name", [REST, WORKER])
+def test_a_new_client_certificate_restarts_nothing(manager, name):
+    """libpq reads it anew for each connection; the CA is another matter."""
+    restart_on = _unit(manager(), name).restart_on
+
+    assert "/opt/manager/ssl/database-ca.crt" in restart_on
+    assert "/opt/manager/ssl/database-client.crt" not in restart_on
+    assert "/opt/manager/ssl/database-client.key" not in restart_on
+
+
 def test_a_new_web_certificate_does_not_cut_connections(manager):
     assert "/etc/nginx/tls/internal.crt" in _unit(manager(), NGINX).reload_on
     assert "/etc/nginx/tls/internal.crt" not in _unit(manager(), NGINX).restart_on

@@ -84,15 +84,25 @@ def test_a_single_broker_keeps_the_cookie_of_its_package(queue):
     assert not [file for file in files if "cookie" in file.path]
 
 
-def test_brokers_restart_one_at_a_time_for_everything_but_users(queue):
-    """A new password is loaded into the running broker; restarting it would cost a failover."""
+def test_brokers_restart_one_at_a_time_for_everything_but_users_and_certificates(queue):
+    """A broker loads a new password, and reads its certificate anew: a restart costs a failover."""
     state = _broker(queue()).state
 
     (unit,) = state.units
 
     assert unit.one_at_a_time
-    assert {DEFINITIONS} == {file.path for file in state.files} - set(unit.restart_on)
+    pair = {"/etc/rabbitmq/tls/node.crt", "/etc/rabbitmq/tls/node.key"}
+    assert {DEFINITIONS, *pair} == {file.path for file in state.files} - set(unit.restart_on)
     assert unit.reload_on == (DEFINITIONS,)
+
+
+def test_brokers_look_for_changed_certificates_every_five_seconds(queue):
+    """Erlang's own pause is two minutes; links between brokers never clear its cache by hand."""
+    environment = _broker(queue()).state.file("/etc/rabbitmq/rabbitmq-env.conf").content.decode()
+
+    (arguments,) = re.findall('^SERVER_ADDITIONAL_ERL_ARGS="(.*)"$', environment, re.MULTILINE)
+
+    assert "-ssl ssl_pem_cache_clean 5000" in arguments
 
 
 def test_the_limit_of_open_files_is_the_configured_one(queue):

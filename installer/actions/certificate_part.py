@@ -1,0 +1,59 @@
+"""What of a node's stages new certificates are about: their files, and who reads them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from installer.actions.rollout import NODE, Survey
+from installer.errors import Problem
+from installer.pki.listing import facts_or_none
+from installer.state import ManagedFile, NodeState, Stage, UnitTarget
+
+_PEM = b"-----BEGIN "
+_KEY = b"PRIVATE KEY-----"
+
+
+def certificate_part(stage: Stage) -> Stage | None:
+    """Return the files of a stage that hold certificates or keys, and its units that run.
+
+    A unit that does not run is started: after an expiry many have given up.
+    """
+    files = tuple(file for file in stage.state.files if _PEM in file.content)
+    if not files:
+        return None
+    units = tuple(unit for unit in stage.state.units if unit.target is UnitTarget.RUNNING)
+    return Stage(name=stage.name, after=stage.after, state=NodeState(files=files, units=units))
+
+
+def gate_part(stage: Stage) -> Stage | None:
+    """Return what proves that a stage's services work, without anything to change."""
+    return None if stage.gate is None else replace(stage, state=NodeState(), steps=())
+
+
+def trust_problems(seen: Survey) -> Iterator[Problem]:
+    """Yield each node whose services trust another CA than they would then.
+
+    What only lies there for people, below the pseudo role of every node, is no service's.
+    """
+    for node, difference in seen.differences().items():
+        for stage in difference.stages:
+            if stage.stage.name.startswith(f"{NODE}/"):
+                continue
+            for change in stage.files:
+                if change.before and not change.is_rights_only and _is_trust(change.file):
+                    yield _problem(node, change.file.path)
+
+
+def _is_trust(file: ManagedFile) -> bool:
+    if _KEY in file.content:
+        return False
+    facts = facts_or_none(file.content)
+    return facts is not None and facts.is_authority
+
+
+def _problem(node: str, path: str) -> Problem:
+    return Problem(
+        where=f"{node}: {path}",
+        what="the node trusts another CA than this file is to hold",
+        remedy="put the old CA back; a change of the CA needs both trusted for a while",
+        code="certificate-authority-differs",
+    )

@@ -1,0 +1,172 @@
+"""Give a running cluster new certificates: issue, bring, let services take them, prove each port.
+
+No service stops for it: each reads its certificate anew for every connection, or is reloaded. Only
+file replication and the status reporters restart, whom no client sees. One node comes first, and
+the others when its ports are proved.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from installer.actions.certificate_part import certificate_part, gate_part, trust_problems
+from installer.actions.certificates import issued_problems
+from installer.actions.cluster import runs_folder
+from installer.actions.install import journaled
+from installer.actions.may_stop import demand_nodes
+from installer.actions.options import RunOptions
+from installer.actions.proof import Proof
+from installer.actions.renewal_record import RenewalRecord
+from installer.actions.rollout import Survey, roll_out, survey
+from installer.actions.run_log import logged_to
+from installer.actions.running import open_running
+from installer.errors import ConfigError, Problem, Refused
+from installer.events import Listener
+from installer.expand import CertificateRequest, certificate_requests, serves
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory, Role
+from installer.lock import hold_lock
+from installer.phases import PhaseResult
+from installer.pki.store import CertificateStore, Change
+from installer.report import Report
+
+JOURNAL = "certificates.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewRequest:
+    """What the operator asked of a renewal."""
+
+    nodes: tuple[str, ...] = ()  # all
+    services: tuple[Role, ...] = ()  # all
+    again: bool = False  # issue anew what a run that did not end has issued
+    issue: bool = True  # else only bring what is on the controller, which the user may have changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """What a renewal did."""
+
+    issued: tuple[Change, ...]
+    proved: int  # ports
+    results: tuple[PhaseResult, ...]
+    log_path: Path
+
+
+def renew_certificates(path: Path, request: RenewRequest, report: Report) -> Renewed:
+    """Renew the certificates that are asked for, and prove that their ports show them.
+
+    Goes on where a run that did not end stopped. Raises before any change: ConfigError for
+    certificates that services could not use, NodeUnreachable, Refused.
+    """
+    inventory = load_cluster(path)
+    demand_nodes(inventory, request.nodes)
+    chosen = _chosen(inventory, request)
+    folder = runs_folder(inventory)
+    with (
+        hold_lock(folder / "lock", "certificates renew"),
+        logged_to(folder, "certificates") as log_path,
+    ):
+        renewal = Renewal(inventory, request, report)
+        with journaled(folder / JOURNAL, report) as notify:
+            issued, proved, results = renewal.go(chosen, notify)
+    return Renewed(issued=issued, proved=proved, results=results, log_path=log_path)
+
+
+def requests_of(inventory: Inventory, request: RenewRequest) -> tuple[CertificateRequest, ...]:
+    """Return the certificates that a renewal is about, in the order of the inventory."""
+    services = request.services or tuple(Role)
+    return tuple(
+        wanted
+        for wanted in certificate_requests(inventory)
+        if (not request.nodes or wanted.node in request.nodes)
+        and any(serves(wanted, inventory, service) for service in services)
+    )
+
+
+def _chosen(inventory: Inventory, request: RenewRequest) -> tuple[CertificateRequest, ...]:
+    chosen = requests_of(inventory, request)
+    if not chosen:
+        what = f"{', '.join(request.services)} runs on none of {', '.join(request.nodes) or 'them'}"
+        raise ConfigError(
+            Problem(where="--service", what=what, remedy="leave out --service or --node")
+        )
+    return chosen
+
+
+class Renewal:
+    """One run, under the cluster's lock."""
+
+    def __init__(self, inventory: Inventory, request: RenewRequest, report: Report) -> None:
+        self._inventory = inventory
+        self._request = request
+        self._report = report
+        self._store = CertificateStore(inventory.certificates_path)
+        self._record = RenewalRecord(runs_folder(inventory))
+
+    def go(
+        self, chosen: Sequence[CertificateRequest], notify: Listener
+    ) -> tuple[tuple[Change, ...], int, tuple[PhaseResult, ...]]:
+        """Return what was issued, how many ports were proved, and what the phases did."""
+        nodes = self.nodes(chosen)
+        jobs = [j for j in open_running(self._inventory).jobs() if j.inputs.name in nodes]
+        with survey(jobs, part=certificate_part) as seen:
+            self._demand_same_trust(seen)
+            issued = self.issue(chosen) if self._request.issue else ()
+            self.demand_usable(nodes)
+            cluster = open_running(self._inventory)
+            seen = seen.beside([job for job in cluster.jobs() if job.inputs.name in nodes])
+            proof = Proof(self._inventory, cluster.inputs, seen.engine)
+            results = tuple(self._roll_out(seen, proof, notify))
+            self._record.forget()
+            gates = replace(seen, part=gate_part).beside(
+                [job for job in cluster.jobs() if job.inputs.name in nodes]
+            )
+            title = "Looking at the services"
+            results += roll_out(gates, RunOptions(title=title), notify)
+        return issued, proof.proved, results
+
+    def nodes(self, chosen: Sequence[CertificateRequest]) -> tuple[str, ...]:
+        """Return the nodes of this run, and those of a run that did not end."""
+        begun = self._record.old()
+        wanted = {request.node for request in chosen}
+        wanted |= {r.node for r in certificate_requests(self._inventory) if _stem(r) in begun}
+        return tuple(node.name for node in self._inventory.nodes if node.name in wanted)
+
+    def _demand_same_trust(self, seen: Survey) -> None:
+        """Raise Refused when a node trusts another CA: both must be trusted for a while then."""
+        if problems := tuple(trust_problems(seen)):
+            raise Refused(*problems)
+
+    def issue(self, chosen: Sequence[CertificateRequest]) -> tuple[Change, ...]:
+        """Issue what is chosen, but not again what a run that did not end has issued."""
+        begun = {} if self._request.again else self._record.old()
+        by_stem = {_stem(request): request for request in certificate_requests(self._inventory)}
+        now = self._store.fingerprints(by_stem.values())
+        wanted = [stem for stem in by_stem if stem in begun or by_stem[stem] in chosen]
+        old = {stem: begun.get(stem, now[stem]) for stem in wanted}
+        due = [by_stem[stem] for stem in wanted if now[stem] == old[stem]]
+        if len(due) < len(wanted):
+            self._report.tell(
+                f"{len(wanted) - len(due)} certificates were issued by the run before, which did "
+                "not end; it is gone on with. --again issues them anew."
+            )
+        self._record.keep(old)
+        return self._store.reissue(due)
+
+    def demand_usable(self, nodes: Sequence[str]) -> None:
+        """Raise ConfigError for what no service could use: a person may have put it there."""
+        if problems := tuple(issued_problems(self._inventory, nodes=nodes, min_days=0)):
+            raise ConfigError(*problems)
+
+    def _roll_out(self, seen: Survey, proof: Proof, notify: Listener) -> Iterator[PhaseResult]:
+        """Bring certificates to one node, then to the others; each group ends with its proof."""
+        first, *others = seen.stages
+        for nodes in filter(None, ([first], others)):
+            prove = proof.phase(nodes, notify)
+            title = f"Bringing certificates to {', '.join(nodes)}"
+            yield from roll_out(seen.on(nodes), RunOptions(title=title), notify, last=(prove,))
+
+
+def _stem(request: CertificateRequest) -> str:
+    return f"nodes/{request.node}/{request.name}"

@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
+from installer.expand import certificate_requests
 from installer.foresight.forecast import Loss
+from installer.inventory import load_inventory
 from installer.pki.facts import read_facts
+from installer.pki.store import CertificateStore
 from installer.sandbox import record
 from tests.support.cluster import ROOT, TOOL, Cluster, tool
 from tests.support.losses import predicted, say
@@ -169,3 +172,55 @@ def test_what_is_not_begun_cannot_turn_back(rolled):
 
     assert said.returncode == 8
     assert "no change of the CA is under way" in said.stderr
+
+
+def timer(cluster: Cluster, *words: str) -> tuple[int, str]:
+    """Look after the certificates as the timer does; return exit code and words."""
+    command = ("certificates", "timer", "run", "-i", str(cluster.inventory), *words)
+    said = cluster.manage(*command, check=False)
+    return said.returncode, said.stdout + said.stderr
+
+
+def test_certificates_that_end_soon_are_told_and_renewed_where_that_is_allowed(rolled):
+    cluster = rolled.cluster
+    inventory = load_inventory(cluster.inventory)
+    short = [r for r in certificate_requests(inventory) if r.node == "lb-1"]
+    CertificateStore(cluster.certificates, days=2).reissue(short)
+
+    warned, renewed, quiet = timer(cluster), timer(cluster, "--renew"), timer(cluster)
+
+    assert warned[0] == 1
+    assert "warning: nodes/lb-1/node.crt ends in 1 days" in warned[1]
+    assert "Renewing the certificates of lb-1." in renewed[1]
+    assert renewed[0] == quiet[0] == 0
+
+
+def test_systemd_runs_the_timer_and_a_failed_unit_tells_what_ends(rolled):
+    """On a host of the sandbox: it has systemd, and our program is there."""
+    cluster, unit = rolled.cluster, "cfy_manager-certificates-three-nodes"
+    document = {key: value for key, value in cluster.document.items() if key != "bundle"}
+    document |= {"certificates": "certificates", "secrets": "secrets.yaml"}
+    host, folder, program = "node-1", "/root/watch", "/opt/cfy_manager/env/bin/python -m installer"
+    ca = cluster.ca.read_text()
+    script = f"""
+        mkdir -p {folder}/certificates
+        cat > {folder}/certificates/ca.crt <<'PEM'
+{ca}PEM
+        cat > {folder}/cluster.yaml <<'YAML'
+{yaml.safe_dump(document)}YAML
+        {program} certificates timer enable -i {folder}/cluster.yaml --days 4000
+        systemctl is-enabled {unit}.timer
+        systemctl start {unit}.service || true
+        systemctl is-failed {unit}.service
+        journalctl -u {unit}.service -t cfy_manager -p warning -o cat
+        {program} certificates timer disable -i {folder}/cluster.yaml
+        rm -r {folder}
+        systemctl reset-failed {unit}.service || true
+        ls /etc/systemd/system
+    """
+    lines = cluster.sh(host, script).splitlines()
+
+    assert "enabled" in lines
+    assert "failed" in lines
+    assert any("ca.crt ends in" in line and "rollover" in line for line in lines)
+    assert not any(line.startswith(unit) for line in lines[lines.index("failed") + 3 :])

@@ -86,7 +86,10 @@ def _sentence(broken: Break) -> str:
 def _advice(found: ExpiryForecast, path: Path) -> str:
     first = found.expiries[0]
     if any(each.file == "ca.crt" for each in found.expiries):
-        return "replace the CA before it expires: no certificate of it is valid afterwards."
+        return (
+            f"`cfy_manager certificates rollover -i {path}` replaces the CA; do so before it "
+            "expires: no certificate of it is valid afterwards."
+        )
     if not first.is_ours:
         return (
             f"bring a new certificate for {first.file}, then "

@@ -10,11 +10,12 @@ from installer.expand import certificate_requests
 from installer.inventory import load_inventory
 from installer.pki.authority import create_authority
 from installer.pki.store import CertificateStore
+from installer.report import JsonReport
 
 EXAMPLE = Path(__file__).parents[4] / "inventories" / "three-nodes.yaml"
 
 
-class Told:
+class Told(JsonReport):
     """A report that keeps words."""
 
     def __init__(self):

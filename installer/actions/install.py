@@ -21,6 +21,7 @@ from installer.engine.observation import NodeFacts
 from installer.errors import PreflightError
 from installer.events import Event, Listener
 from installer.expand.check import load_cluster, warning_lines
+from installer.inventory import Inventory
 from installer.journal import Journal
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
@@ -61,7 +62,6 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
     With a saved plan it does exactly that, and raises Refused before any change when the
     configuration or a node is not as it was when the plan was made.
     """
-    began = time.monotonic()
     demand_known(request.options.waived, CODES)
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
@@ -71,16 +71,25 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
     ):
         for line in warning_lines(inventory):
             report.tell(line)
-        promise = open_promise(request.plan, inventory) if request.plan else None
-        options = _options(request, promise)
-        cluster = open_cluster(inventory, save=promise is None)
-        look, shows = _admission(cluster, options, report), request.on_drift is OnDrift.ASK
-        with survey(cluster.jobs(), look=look, with_content=shows) as seen:
-            cluster, seen = _decided(cluster, seen, request, promise)
-            with journaled(folder / "journal.jsonl", report) as notify:
-                first = transfer_phases(cluster, seen.limited_to(options))
-                results = roll_out(seen, options, notify, first=first)
-            commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
+        return converge(inventory, request, report, log_path)
+
+
+def converge(
+    inventory: Inventory, request: InstallRequest, report: Report, log_path: Path
+) -> Installed:
+    """Bring every node to its state; whoever calls holds the lock."""
+    began, folder = time.monotonic(), runs_folder(inventory)
+    promise = open_promise(request.plan, inventory) if request.plan else None
+    options = _options(request, promise)
+    cluster = open_cluster(inventory, save=promise is None)
+    look, shows = _admission(cluster, options, report), request.on_drift is OnDrift.ASK
+    with survey(cluster.jobs(), look=look, with_content=shows) as seen:
+        cluster, seen = _decided(cluster, seen, request, promise)
+        with journaled(folder / "journal.jsonl", report) as notify:
+            first = transfer_phases(cluster, seen.limited_to(options))
+            ruled = replace(seen, inventory=cluster.inventory)
+            results = roll_out(ruled, options, notify, first=first)
+        commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
     return Installed(
         cluster=cluster,
         results=results,

@@ -21,10 +21,18 @@ def change_inventory(inventory: Inventory, values: Mapping[KeyPath, Any]) -> Inv
     The former text is kept beside the logs. Raises NotEditable when the text cannot be edited,
     and ConfigError with the file as it was when it would not be valid.
     """
-    before = inventory.path.read_text(encoding="utf-8")
-    text = before
+    text = inventory.path.read_text(encoding="utf-8")
     for key, value in values.items():
         text = with_value(text, key, value)
+    return rewrite(inventory, text)
+
+
+def rewrite(inventory: Inventory, text: str) -> Inventory:
+    """Replace the inventory's text and return it as it is then; the former text is kept.
+
+    Raises ConfigError with the file as it was when it would not be valid.
+    """
+    before = inventory.path.read_text(encoding="utf-8")
     stamp = time.strftime("%Y%m%dT%H%M%S")
     replace_file(runs_folder(inventory) / f"{inventory.path.stem}-before-{stamp}.yaml", before)
     replace_file(inventory.path, text)

@@ -18,13 +18,22 @@ from installer.secrets import Secret
 from installer.status.collect import ANSWER_S, Watcher
 from installer.status.facts import Answer, NodeFacts, node_facts
 from installer.status.members import (
+    AskedBroker,
     AskedDatabase,
     BrokerRow,
     DatabaseRow,
     broker_rows,
     database_rows,
 )
-from installer.status.request import BROKERS, ETCD, PATRONI, broker_ask, database_asks
+from installer.status.request import (
+    BROKERS,
+    ETCD,
+    PATRONI,
+    QUORUM,
+    broker_ask,
+    database_asks,
+    queues_ask,
+)
 
 _LIMIT_S = 10
 _SERVICE_S = 3.0  # the others are asked over the network
@@ -61,13 +70,29 @@ def list_brokers(inventory: Path | None) -> list[BrokerRow]:
     if inventory is not None:
         told, addresses = _from_controller(inventory, Role.QUEUE)
         return broker_rows(list(addresses), [node.answer(BROKERS) for node in told.values()])
-    config = this_node(check_files=False).config
+    asked = asked_brokers(this_node(check_files=False).config)
+    return broker_rows([one.name for one in asked], [one.brokers for one in asked])
+
+
+def asked_brokers(config: Document) -> list[AskedBroker]:
+    """Ask the brokers that this node's config.yaml names of all brokers and all queues."""
     addresses = _broker_members(config)
     username = str(value_at(config, ("rabbitmq", "username")) or "cloudify")
     password = Secret(str(value_at(config, ("rabbitmq", "password")) or ""))
-    asks = {n: broker_ask(a, n, username, password) for n, a in addresses.items()}
+    asks = {
+        f"{kind} {name}": make(address, name, username, password)
+        for name, address in addresses.items()
+        for kind, make in ((BROKERS, broker_ask), (QUORUM, queues_ask))
+    }
     mine = _from_here(asks, _certificate(config, "rabbitmq", "rabbitmq"))
-    return broker_rows(list(addresses), [mine.answer(name) for name in addresses])
+    return [
+        AskedBroker(
+            name=name,
+            brokers=mine.answer(f"{BROKERS} {name}"),
+            queues=mine.answer(f"{QUORUM} {name}"),
+        )
+        for name in addresses
+    ]
 
 
 def _from_controller(

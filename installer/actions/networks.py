@@ -22,7 +22,7 @@ from installer.lock import hold_lock
 from installer.report import Report
 
 _CONCERNED = {Role.QUEUE, Role.MANAGER, Role.LOADBALANCER}
-_RESERVED = ("default", "external")
+RESERVED = ("default", "external")
 ADDRESSES = "ip -json address show"
 
 
@@ -81,7 +81,7 @@ def _wish_problems(inventory: Inventory, wishes: Sequence[NetworkAddress]) -> It
             yield Problem(where=where, what="no node has this name", remedy=remedy)
             continue
         known = node.networks.get(wish.network, wish.address)
-        if wish.network in _RESERVED:
+        if wish.network in RESERVED:
             what = f"{wish.network} is the name of the node's own address"
             yield Problem(where=where, what=what, remedy="choose another name for the network")
         if not _CONCERNED & {*node.roles}:
@@ -91,9 +91,22 @@ def _wish_problems(inventory: Inventory, wishes: Sequence[NetworkAddress]) -> It
             what = f"it has the address {known} there already"
             remedy = "change it in the inventory, then run `cluster install`"
             yield Problem(where=where, what=what, remedy=remedy)
+        if owner := _owner(inventory, wish):
+            what, remedy = f"{owner} has this address", "give each node an address of its own"
+            yield Problem(where=where, what=what, remedy=remedy)
         if (wish.network, wish.node) in seen:
             yield Problem(where=where, what="it is named twice", remedy="name it once")
         seen.add((wish.network, wish.node))
+
+
+def _owner(inventory: Inventory, wish: NetworkAddress) -> str | None:
+    """Return another node that has the address, or this one where it is its in another network."""
+    for node in inventory.nodes:
+        names = {"its own address": node.address, **node.networks}
+        for name, address in names.items():
+            if address == wish.address and (node.name, name) != (wish.node, wish.network):
+                return f"{node.name} ({name})"
+    return None
 
 
 def _demand_on_hosts(inventory: Inventory, wishes: Sequence[NetworkAddress]) -> None:
@@ -138,11 +151,16 @@ def _write(inventory: Inventory, wishes: Sequence[NetworkAddress]) -> None:
         change_inventory(inventory, values)
     except NotEditable as error:
         said = "; ".join(f"{w.node}: networks: {{{w.network}: {w.address}}}" for w in wishes)
-        raise Refused(
-            Problem(
-                where=f"{inventory.path}: {error}",
-                what="the file is written in a way that cannot be edited",
-                remedy=f"write it yourself ({said}), then run `cluster install`",
-                code="inventory-not-editable",
-            )
-        ) from error
+        raise not_editable(f"{inventory.path}: {error}", said, "cluster install") from error
+
+
+def not_editable(where: str, said: str, then: str) -> Refused:
+    """Return why a file is not written: a person must do it."""
+    return Refused(
+        Problem(
+            where=where,
+            what="the file is written in a way that cannot be edited",
+            remedy=f"write it yourself ({said}), then run `{then}`",
+            code="inventory-not-editable",
+        )
+    )

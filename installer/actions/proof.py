@@ -14,7 +14,8 @@ from installer.phases import Phase, PhaseResult
 from installer.proof.handshake import Look, look, ports_of, proof_problems
 
 PHASE = "certificates/proof"
-_PATIENCE_S = 150.0  # a broker of an older release reads its files anew within two minutes
+PATIENCE_S = 150.0  # a broker of an older release reads its files anew within two minutes
+RECOVERY_S = 420.0  # brokers whose start met expired certificates end it, and begin anew
 _PAUSE_S = 1.0
 
 
@@ -25,7 +26,7 @@ class Proof:
     inventory: Inventory
     inputs: Mapping[str, NodeInputs]
     engine: Engine
-    patience_s: float = _PATIENCE_S
+    patience_s: float = PATIENCE_S
     proved: int = field(default=0, init=False)
 
     def phase(self, nodes: Collection[str], notify: Listener) -> Phase:

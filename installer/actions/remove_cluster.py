@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.actions.cluster import open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster, open_kept, runs_folder
 from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
 from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases
@@ -17,7 +17,7 @@ from installer.actions.run_log import logged_to
 from installer.engine.engine import Engine
 from installer.engine.removal import removal
 from installer.engine.session import Session
-from installer.errors import NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
+from installer.errors import ConfigError, NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 from installer.lock import hold_lock
@@ -65,7 +65,7 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
     with hold_lock(folder / "lock", "cluster remove"), logged_to(folder, "remove"):
         if not request.abandon_deployments:
             _demand_no_deployments(inventory, report.tell)
-        jobs = open_cluster(inventory, save=False).jobs()
+        jobs = _known(inventory).jobs()
         with Engine([job.target for job in jobs]) as engine:
             left = tuple(engine.connect().values())
             if left and not request.without_unreachable:
@@ -80,12 +80,19 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
     return Removed(results=results, left=left)
 
 
+def _known(inventory: Inventory) -> Cluster:
+    """Return the cluster with what is here of it: only paths and names count for its end."""
+    try:
+        return open_kept(inventory)
+    except ConfigError:  # a certificate lacks
+        return open_cluster(inventory, save=False)
+
+
 def _demand_no_deployments(inventory: Inventory, tell: Callable[[str], None]) -> None:
     """Raise Refused while the cluster manages something; one that cannot be asked is told."""
     listing = "/deployments?_all_tenants=true&_size=1&_include=id"
     try:
-        cluster = open_cluster(inventory, save=False)
-        found = administrator(inventory, cluster.address).call("GET", listing)
+        found = administrator(inventory, _known(inventory).address).call("GET", listing)
     except (NotHealthy, Refused) as error:
         tell(f"Nobody could tell whether deployments exist: {error.problems[0].what}")
         return

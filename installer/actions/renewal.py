@@ -2,11 +2,12 @@
 
 No service stops for it: each reads its certificate anew for every connection, or is reloaded. Only
 file replication and the status reporters restart, whom no client sees. One node comes first, and
-the others when its ports are proved.
+the others when its ports are proved; after an expiry all come at once, for none works alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from installer.actions.certificate_part import certificate_part, gate_part, trust_problems
@@ -15,7 +16,7 @@ from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.may_stop import demand_nodes
 from installer.actions.options import RunOptions
-from installer.actions.proof import Proof
+from installer.actions.proof import PATIENCE_S, RECOVERY_S, Proof
 from installer.actions.renewal_record import RenewalRecord
 from installer.actions.rollout import Survey, roll_out, survey
 from installer.actions.run_log import logged_to
@@ -28,6 +29,7 @@ from installer.inventory import Inventory, Role
 from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.pki.store import CertificateStore, Change
+from installer.proof.handshake import Look, look, ports_of
 from installer.report import Report
 
 JOURNAL = "certificates.jsonl"
@@ -109,15 +111,25 @@ class Renewal:
     ) -> tuple[tuple[Change, ...], int, tuple[PhaseResult, ...]]:
         """Return what was issued, how many ports were proved, and what the phases did."""
         nodes = self.nodes(chosen)
-        jobs = [j for j in open_running(self._inventory).jobs() if j.inputs.name in nodes]
+        cluster = open_running(self._inventory)
+        jobs = [job for job in cluster.jobs() if job.inputs.name in nodes]
         with survey(jobs, part=certificate_part) as seen:
             self._demand_same_trust(seen)
+            ports = ports_of(self._inventory, cluster.inputs)
+            works = is_working(
+                look(seen.engine, [port for port in ports if port.listener.node in nodes])
+            )
             issued = self.issue(chosen) if self._request.issue else ()
             self.demand_usable(nodes)
             cluster = open_running(self._inventory)
             seen = seen.beside([job for job in cluster.jobs() if job.inputs.name in nodes])
-            proof = Proof(self._inventory, cluster.inputs, seen.engine)
-            results = tuple(self._roll_out(seen, proof, notify))
+            patience_s = PATIENCE_S if works else RECOVERY_S
+            proof = Proof(self._inventory, cluster.inputs, seen.engine, patience_s)
+            results: tuple[PhaseResult, ...] = ()
+            for group in node_groups(tuple(seen.stages), works=works):
+                prove = proof.phase(group, notify)
+                options = RunOptions(title=f"Bringing certificates to {', '.join(group)}")
+                results += roll_out(seen.on(group), options, notify, last=(prove,))
             self._record.forget()
             gates = replace(seen, part=gate_part).beside(
                 [job for job in cluster.jobs() if job.inputs.name in nodes]
@@ -159,13 +171,17 @@ class Renewal:
         if problems := tuple(issued_problems(self._inventory, nodes=nodes, min_days=0)):
             raise ConfigError(*problems)
 
-    def _roll_out(self, seen: Survey, proof: Proof, notify: Listener) -> Iterator[PhaseResult]:
-        """Bring certificates to one node, then to the others; each group ends with its proof."""
-        first, *others = seen.stages
-        for nodes in filter(None, ([first], others)):
-            prove = proof.phase(nodes, notify)
-            title = f"Bringing certificates to {', '.join(nodes)}"
-            yield from roll_out(seen.on(nodes), RunOptions(title=title), notify, last=(prove,))
+
+def is_working(seen: Look) -> bool:
+    """Tell whether services can talk to each other: each shows a certificate that is valid yet."""
+    return not seen.absent and all(
+        shown.found is not None and shown.found.time_left() > timedelta(0) for shown in seen.shown
+    )
+
+
+def node_groups(nodes: tuple[str, ...], *, works: bool) -> tuple[tuple[str, ...], ...]:
+    """Return which nodes come together, in their order."""
+    return (nodes[:1], nodes[1:]) if works and len(nodes) > 1 else (nodes,)
 
 
 def _stem(request: CertificateRequest) -> str:

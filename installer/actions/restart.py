@@ -30,6 +30,7 @@ from installer.status.seen import look_around
 
 ROLES = ("database", "queue", "manager", "loadbalancer", "reporter")
 _JOURNAL = "restart.jsonl"
+_ENDS = (EventKind.NODE_FINISHED, EventKind.PHASE_FINISHED)
 _FIRST_PATIENCE_S = 15.0  # what a killed run has just begun to restart comes back
 Done = frozenset[tuple[str, str]]  # phase and node
 
@@ -151,8 +152,8 @@ class RollingRestart:
         finished: set[tuple[str, str]] = set()
 
         def listen(event: Event) -> None:
-            if event.kind is EventKind.NODE_FINISHED and event.outcome is not Outcome.FAILED:
-                finished.add((str(event.phase), str(event.node)))
+            if event.kind in _ENDS and event.outcome is not Outcome.FAILED:
+                finished.add((str(event.phase), event.node or ""))
             notify(event)
 
         self._demand_beginning(done)
@@ -239,6 +240,7 @@ def _telling_what_is_left(
         left: Mapping[str, list[str]] = {
             phase.name: [node for node in phase.nodes if (phase.name, node) not in finished]
             for phase in phases
+            if (phase.name, "") not in finished
         }
         words = [f"{name} {', '.join(nodes)}" for name, nodes in left.items() if nodes]
         error.add_note(f"Not done yet: {'; '.join(words)}.")

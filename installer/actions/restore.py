@@ -217,6 +217,7 @@ class Restore:
         if others:
             yield f"{_STOP}/replicas", others, self._stop_patroni
         yield _LEAD, [self._node], self._lead
+        yield f"{_LEAD}/settings", [self._node], self._settle
         if others:
             yield _REPLICAS, others, self._follow
         if self._target.backup.parts:
@@ -267,6 +268,14 @@ class Restore:
         started = start_units(session, _without_gate(self._patroni(session.name)))
         _run(session, _LEADS, timeout_s=120)
         return (*stopped, f"keep the former data in {self.kept}", *started)
+
+    def _settle(self, session: Session) -> tuple[str, ...]:
+        """Give the primary today's passwords and settings: replicas need them, gates ask for them.
+
+        The backup may be of a cluster of another size.
+        """
+        steps = self._patroni(session.name).steps
+        return tuple(step.name for step in steps if session.run_step(step).changed)
 
     def _follow(self, session: Session) -> tuple[str, ...]:
         """Copy the new primary: what a replica has belongs to another past."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from installer.actions.cluster import open_cluster, runs_folder
+from installer.actions.cluster import open_kept, runs_folder
 from installer.actions.known_secrets import cluster_masker
 from installer.actions.support_node import SupportWish, node_parts, plan_and_drift
 from installer.actions.versions import own_version
@@ -98,5 +98,5 @@ def _add_nodes(contents: Contents, inventory: Inventory, wish: SupportWish) -> N
 
 def _plan_and_drift(engine: Engine, inventory: Inventory, there: Sequence[Node]) -> str:
     names = {node.name for node in there}
-    jobs = open_cluster(inventory, save=False).jobs()
+    jobs = open_kept(inventory).jobs()
     return plan_and_drift(engine, (job for job in jobs if job.inputs.name in names))

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from installer.actions.backup import take_backup
+from installer.actions.backup_nodes import demand_repository
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
@@ -18,6 +20,7 @@ from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
 from installer.actions.upgrade_record import Memory, UpgradeRecord, load_record
 from installer.actions.upgrade_rules import upgrade_problems
 from installer.actions.upgrade_run import Course, RollBack, Upgrade, Way
+from installer.backup.backup_set import BackupType
 from installer.bundle.model import Bundle, load_bundle
 from installer.config.edit import NotEditable
 from installer.engine.engine import Engine
@@ -83,6 +86,8 @@ def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tupl
     Refused before any change when the nodes cannot go there, or a service would pause.
     """
     folder = runs_folder(load_cluster(path))
+    if not request.without_backup:
+        _back_up(path, request, report)
     with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
         with _opened(path, request) as found:
             if not found.way.plan.is_needed and found.record is None:
@@ -160,8 +165,6 @@ def _follow(
     run = Upgrade(found.cluster, turns, found.engine, found.way, order)
     if not request.interrupt:
         run.demand_no_pause()
-    if found.record is None:
-        _demand_backup(inventory, request)
     memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"]))
     course = Course(
         memory=memory,
@@ -169,7 +172,6 @@ def _follow(
         inventory_path=inventory.path,
         observe_s=request.observe_s,
         canary_only=request.canary_only,
-        backup=None,
     )
     with journaled(folder / _JOURNAL, report) as notify:
         return run.follow(course, notify)
@@ -192,17 +194,18 @@ def _demand_canary(inventory: Inventory, request: UpgradeRequest) -> None:
         raise ConfigError(Problem(where="--canary", what=what, remedy=remedy))
 
 
-def _demand_backup(inventory: Inventory, request: UpgradeRequest) -> None:
-    if request.without_backup:
-        return
-    raise Refused(
-        Problem(
-            where=str(inventory.path),
-            what="no store for backups is configured, so none can be made before the upgrade",
-            remedy="make one by other means, then say --without-backup",
-            code="upgrade-without-backup",
-        )
-    )
+def _back_up(path: Path, request: UpgradeRequest, report: Report) -> None:
+    """Let a backup be there before anything changes, unless the upgrade has begun already."""
+    with _opened(path, request) as found:
+        if found.record is not None or not found.way.plan.is_needed:
+            return
+        try:
+            demand_repository(found.cluster.inventory)
+        except Refused as error:
+            wish = "; without a backup before the upgrade: --without-backup"
+            raise Refused(*(replace(p, remedy=p.remedy + wish) for p in error.problems)) from error
+    backup = take_backup(path, BackupType.DIFFERENTIAL, report)
+    report.tell(f"The backup {backup.label} is what was before the upgrade.")
 
 
 def _demand_way_back(record: UpgradeRecord | None) -> UpgradeRecord:

@@ -107,7 +107,7 @@ def plan_upgrade(
     Packages only go forward, unless the plan leads `back_from` a newer bundle: then those go back
     that have its versions. Raises NodeUnreachable with each node that does not answer.
     """
-    choose = _goes_back(back_from) if back_from else is_newer
+    choose = _goes_back(back_from) if back_from else _goes_forward
 
     def look(session: Session) -> tuple[Installed, dict[str, Turn]]:
         roles = stages[session.name]
@@ -156,7 +156,7 @@ class _Sight:
     bundle: Bundle
     installed: Installed
     seen: Observation
-    choose: Callable[[str, str], bool]  # is the wanted version to replace the found one?
+    choose: Callable[[Move], bool]  # is this to happen?
 
 
 def _turn(role: str, roles: Mapping[str, Sequence[Stage]], sight: _Sight) -> Turn:
@@ -179,7 +179,7 @@ def _turn(role: str, roles: Mapping[str, Sequence[Stage]], sight: _Sight) -> Tur
 def _packages(role: str, sight: _Sight) -> Iterator[Move]:
     for package in sight.bundle.lock.packages_for(role):
         found = sight.installed.packages.get(package.name)
-        if found is not None and sight.choose(package.version, found):
+        if found is not None and sight.choose(Move(package.name, found, package.version)):
             yield Move(package.name, found, package.version)
 
 
@@ -203,9 +203,13 @@ def _interrupts(change: StageDifference) -> bool:
     return any(unit.verb in _INTERRUPTING for unit in change.units)
 
 
-def _goes_back(newer: Bundle) -> Callable[[str, str], bool]:
-    raised = {package.version for package in newer.lock.packages}
-    return lambda wanted, found: found in raised and is_newer(found, wanted)
+def _goes_forward(move: Move) -> bool:
+    return is_newer(move.wanted, move.found)
+
+
+def _goes_back(newer: Bundle) -> Callable[[Move], bool]:
+    raised = {package.name: package.version for package in newer.lock.packages}
+    return lambda move: raised.get(move.name) == move.found and is_newer(move.found, move.wanted)
 
 
 def _script(bundle: Bundle) -> str:

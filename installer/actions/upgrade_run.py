@@ -67,7 +67,6 @@ class Course:
     inventory_path: Path
     observe_s: float
     canary_only: bool
-    backup: Callable[[], PhaseResult] | None
 
 
 class Upgrade(RollingChange):
@@ -87,8 +86,6 @@ class Upgrade(RollingChange):
             previous = (phase.name,)
 
     def _in_order(self, notify: Listener, run: str) -> Iterator[Phase]:
-        if self._course.backup is not None:
-            yield Phase(name="upgrade/backup", nodes=(), work=self._course.backup)
         if nodes := self._way.plan.nodes:
             name = "upgrade/transfer"
             work = functools.partial(send_bundle, name, self._cluster, nodes)

@@ -10,6 +10,7 @@ from installer.actions.certificates import issued_problems
 from installer.cli.certificates_forecast import forecast
 from installer.cli.certificates_list import list_
 from installer.cli.certificates_renew import renew, replace
+from installer.cli.certificates_timer import timer
 from installer.cli.rollover import rollover
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
@@ -37,6 +38,7 @@ certificates.add_command(list_)
 certificates.add_command(renew)
 certificates.add_command(replace)
 certificates.add_command(rollover)
+certificates.add_command(timer)
 
 
 @certificates.command()

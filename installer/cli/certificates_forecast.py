@@ -86,13 +86,16 @@ def _sentence(broken: Break) -> str:
 def _advice(found: ExpiryForecast, path: Path) -> str:
     first = found.expiries[0]
     if any(each.file == "ca.crt" for each in found.expiries):
-        return "replace the CA before it expires: no certificate of it is valid afterwards."
+        return (
+            f"`cfy_manager certificates rollover -i {path}` replaces the CA; do so before it "
+            "expires: no certificate of it is valid afterwards."
+        )
     if not first.is_ours:
-        return f"bring a new certificate for {first.file}, then install again."
-    return (
-        f"from {first.renewed_from:%Y-%m-%d} on `cfy_manager cluster install -i {path}` "
-        "issues what is due and brings it to the nodes."
-    )
+        return (
+            f"bring a new certificate for {first.file}, then "
+            f"`cfy_manager certificates replace -i {path}`."
+        )
+    return f"`cfy_manager certificates renew -i {path}` renews them, and no service stops for it."
 
 
 def _as_json(found: ExpiryForecast) -> dict[str, Any]:

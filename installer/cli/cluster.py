@@ -13,6 +13,7 @@ from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
 from installer.cli.backup import backup, restore
+from installer.cli.change_members import add_node, remove_node, replace_node_command
 from installer.cli.credentials import reset_password_of_cluster, update_key_of_cluster
 from installer.cli.halt import start, stop
 from installer.cli.logs import logs_of_cluster
@@ -130,6 +131,9 @@ cluster.add_command(sanity_check_of_cluster)
 cluster.add_command(update_key_of_cluster)
 cluster.add_command(version_of_cluster)
 cluster.add_command(restart)
+cluster.add_command(add_node)
+cluster.add_command(remove_node)
+cluster.add_command(replace_node_command)
 cluster.add_command(stop)
 cluster.add_command(start)
 cluster.add_command(remove)

@@ -82,7 +82,7 @@ def _replaced(text: str, parent: Any, child: Any, new: object) -> str:
     if not isinstance(child, yaml.ScalarNode) and not child.flow_style:
         raise NotEditable(str(new))
     space = " " if is_empty else ""
-    return _put(text, child.start_mark.index, child.end_mark.index, space + _flow(new))
+    return _put(text, child.start_mark.index, child.end_mark.index, space + flow_text(new))
 
 
 def _inserted(text: str, node: Any, new: dict[str, Any], *, is_root: bool) -> str:
@@ -93,7 +93,7 @@ def _inserted(text: str, node: Any, new: dict[str, Any], *, is_root: bool) -> st
     start, end_mark = node.start_mark.index, node.end_mark.index
     if node.flow_style:
         whole = merged(yaml.safe_load(text[start:end_mark]), new)
-        return _put(text, start, end_mark, _flow(whole))
+        return _put(text, start, end_mark, flow_text(whole))
     column = node.start_mark.column
     return _put(text, start, start, f"{_block(new, column).lstrip()}\n{' ' * column}")
 
@@ -107,7 +107,8 @@ def _block(value: dict[str, Any], column: int) -> str:
     return "\n".join(f"{' ' * column}{line}" for line in lines)
 
 
-def _flow(value: object) -> str:
+def flow_text(value: object) -> str:
+    """Return a value on one line, as YAML."""
     text = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000
     )

@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 PRIVATE, PUBLIC = 0o600, 0o644
+NEXT_CA, PREVIOUS_CA = "next-ca", "previous-ca"  # of a change of the CA that is under way
+
+
+def is_ca_changing(folder: Path) -> bool:
+    """Tell whether a change of the CA of a store was begun and has not ended."""
+    return any((folder / f"{stem}.crt").exists() for stem in (NEXT_CA, PREVIOUS_CA))
 
 
 def write_atomically(path: Path, content: bytes, mode: int) -> None:

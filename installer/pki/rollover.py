@@ -19,12 +19,14 @@ from installer.lock import hold_lock
 from installer.pki.authority import KeyPair, KeyType, issue_leaf
 from installer.pki.ca import new_ca
 from installer.pki.facts import CertificateFacts, facts_of
+from installer.pki.files import NEXT_CA as NEXT
+from installer.pki.files import PREVIOUS_CA as PREVIOUS
 from installer.pki.files import PRIVATE, PUBLIC, write_atomically
 from installer.pki.pairs import PairFolder
 from installer.pki.request import LeafRequest
 from installer.pki.verify import authority_problems
 
-CA, NEXT, PREVIOUS = "ca", "next-ca", "previous-ca"
+CA = "ca"
 _WITNESS = "previous-witness"  # a leaf of a CA that goes and whose key is not here
 
 Certificates = tuple[x509.Certificate, ...]

@@ -20,6 +20,7 @@ from installer.engine.target import Target, target_of
 from installer.engine.wire import EXIT, MARK, read_reply
 from installer.errors import Problem
 from installer.inventory import Inventory, Node
+from installer.pki.files import is_ca_changing
 from installer.status.facts import ClusterFacts, NodeFacts, node_facts
 from installer.status.judge import judge
 from installer.status.model import NodeStatus
@@ -168,6 +169,7 @@ class Watcher:
             silent={n: found for n, found in told.items() if isinstance(found, Problem)},
             now=datetime.now(UTC),
             seconds=time.monotonic() - began,
+            is_ca_changing=is_ca_changing(self._inventory.certificates_path),
         )
 
 

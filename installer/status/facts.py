@@ -102,6 +102,7 @@ class ClusterFacts:
     silent: Mapping[str, Problem]
     now: datetime
     seconds: float = 0.0
+    is_ca_changing: bool = False
 
     def having(self, role: Role) -> tuple[Node, ...]:
         """Return the nodes of a role, those that are silent too."""

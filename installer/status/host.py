@@ -38,6 +38,8 @@ def host_findings(facts: ClusterFacts) -> Iterator[Finding]:
         yield from _certificate_findings(facts, node)
         yield from _drift_findings(facts, node)
     yield from _version_findings(facts)
+    if facts.is_ca_changing:
+        yield _changing_ca(facts)
 
 
 def _unseen_findings(facts: ClusterFacts) -> Iterator[Finding]:
@@ -157,7 +159,7 @@ def _certificate_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Find
         where=node.name,
         what=f"{_some([path for _, path in ending])} {'ended' if is_over else 'ends'} {when}",
         remedy=f"`cfy_manager certificates list -i {facts.inventory.path}`; "
-        + ("a new CA is needed" if authority else "`certificates renew`, then `cluster install`"),
+        + ("`certificates rollover`" if authority else "`certificates renew`"),
         verdict=Verdict.DEGRADED if left < _VERY_SOON else Verdict.HEALTHY,
         state=State.DEGRADED if is_over else State.OK,
     )
@@ -173,6 +175,17 @@ def _drift_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
             remedy=f"`cfy_manager cluster drift -i {facts.inventory.path}` shows the difference",
             verdict=Verdict.HEALTHY,
         )
+
+
+def _changing_ca(facts: ClusterFacts) -> Finding:
+    path = facts.inventory.path
+    return Finding(
+        code="ca-rollover-unfinished",
+        where="cluster",
+        what="a change of the CA was begun and has not ended; two CAs are trusted meanwhile",
+        remedy=f"`cfy_manager certificates rollover -i {path}` goes on, --status tells how far",
+        verdict=Verdict.HEALTHY,
+    )
 
 
 def _version_findings(facts: ClusterFacts) -> Iterator[Finding]:

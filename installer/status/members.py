@@ -9,7 +9,7 @@ from installer.status.facts import Answer
 from installer.status.model import Part, Verdict
 from installer.status.presence import Presence
 from installer.status.queue import alarms_of
-from installer.status.seen import has_etcd, read_databases
+from installer.status.seen import has_etcd, read_brokers, read_databases, read_queues
 
 _RUNNING = ("running", "streaming")
 _STATES = {  # the words of Cloudify's own list
@@ -30,6 +30,15 @@ class AskedDatabase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedBroker:
+    """A broker, and what it answered of all brokers and of all queues."""
+
+    name: str
+    brokers: Answer
+    queues: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseRow:
     """One database node."""
 
@@ -39,6 +48,17 @@ class DatabaseRow:
     alive: bool
     etcd_state: str
     errors: str = ""
+
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "node": self.name,
+            "node_ip": self.node_ip,
+            "state": self.state,
+            "alive": _yes(self.alive),
+            "etcd_state": self.etcd_state,
+            "errors": self.errors,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -54,9 +74,22 @@ class BrokerRow:
     alarms: tuple[str, ...] = ()
     errors: str = ""
 
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "broker_name": self.broker_name,
+            "running": _yes(self.running),
+            "alarms": ", ".join(self.alarms) or "-",
+            "errors": self.errors,
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {**asdict(self), "alarms": list(self.alarms)}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def database_rows(asked: Sequence[AskedDatabase]) -> list[DatabaseRow]:
@@ -70,6 +103,18 @@ def database_presence(asked: Sequence[AskedDatabase]) -> Presence:
     """Return what is there of the databases that were asked."""
     view, etcd = _view(asked), {one.name: has_etcd(one.etcd) for one in asked}
     return Presence(databases=read_databases(etcd, view), is_paused=bool(view.get("pause")))
+
+
+def broker_presence(asked: Sequence[AskedBroker]) -> Presence:
+    """Return what is there of the brokers that were asked, as the first that answers sees them."""
+    nodes, queues = (
+        next((answer.value() for answer in answers if answer.is_good), None) or ()
+        for answers in ([one.brokers for one in asked], [one.queues for one in asked])
+    )
+    seen = read_brokers(nodes)
+    return Presence(
+        brokers={one.name: seen.get(one.name, False) for one in asked}, queues=read_queues(queues)
+    )
 
 
 def _view(asked: Sequence[AskedDatabase]) -> Mapping[str, Any]:

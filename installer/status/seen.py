@@ -71,6 +71,14 @@ def has_etcd(answer: Answer) -> bool:
     return isinstance(said, dict) and said.get("health") == "true"
 
 
+def read_brokers(nodes: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return which brokers run, in one broker's view; one that is parted from another is gone."""
+    return {
+        _host(node["name"]): bool(node.get("running")) and not node.get("partitions")
+        for node in nodes
+    }
+
+
 def _brokers(facts: ClusterFacts) -> dict[str, bool]:
     """Return which brokers run; one that is parted from another counts as gone."""
     view = broker_view(facts)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from installer.inventory import Role
 
-_SERVICE_S = 45.0  # RabbitMQ's tools start an Erlang each
+_SERVICE_S = 90.0  # RabbitMQ's tools start an Erlang each, on a host that may be busy
 _HOST_S = 20.0
 Question = tuple[str, str, float]  # name, shell text, seconds it may take
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +9,13 @@ import pytest
 
 from installer.errors import Refused
 from installer.foresight.forecast import Loss
-from tests.support.cluster import Cluster, wait_until
+from tests.support.cluster import Cluster
 from tests.support.killed import Event, events_of, finished, killed_run
-from tests.support.ledger import Ledger, Task, as_manager, kept
-from tests.support.losses import leader, members, predicted, say, sql, synchronous_replica
+from tests.support.losses import leader, members, predicted, say, synchronous_replica
+from tests.support.traffic import Traffic, assert_nothing_lost, traffic
 
 pytestmark = pytest.mark.cluster
 
-TABLE = "dbs_ledger"
 LOADED_S = 3  # what two cores that carry all hosts add
 WRITER_RETRY_S = 0.2
 
@@ -39,44 +37,28 @@ def codes(done: subprocess.CompletedProcess[str]) -> set[str]:
 
 @dataclass
 class Worked:
-    """What a writer saw while the lead changed and a replica was copied anew."""
+    """What clients saw while the lead changed and a replica was copied anew."""
 
-    rows: Ledger
+    clients: Traffic
     before: str
     target: str
-    killed: list[Event] = field(default_factory=list)
     resumed: list[Event] = field(default_factory=list)
     copied: list[Event] = field(default_factory=list)
-    found: dict[str, set[int]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
-def worked(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worked]:
-    """The synchronous replica leads, then the former primary is copied anew, all under a writer."""
-    host, *_ = cluster.having("manager")
-    writer = Task(words=as_manager("write_rows", TABLE), host=host)
-    path = tmp_path_factory.mktemp("dbs") / "rows"
+def worked(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Worked:
+    """The synchronous replica leads, then the former primary is copied anew; both runs killed."""
     before, target = leader(cluster), synchronous_replica(cluster)
-    try:
-        with kept(cluster, writer, path) as rows:
-            wait_until(
-                lambda: len(rows.acknowledged()) > 20, "the writer's beginning", timeout_s=60
-            )
-            seen = Worked(rows, before, target)
-            words = ("dbs", "set-master", target, "-i", cluster.inventory)
-            seen.killed = killed_run(cluster, words, begins("primary/switchover"))
-            seen.resumed = events_of(cluster.manage(*words, "--json").stdout)
-            words = ("dbs", "reinit", before, "-i", cluster.inventory)
-            killed_run(cluster, words, begins("reinit/copy"))
-            seen.copied = events_of(cluster.manage(*words, "--json").stdout)
-        seen.found = {node: numbers(cluster, node) for node in cluster.having("database")}
-        yield seen
-    finally:
-        sql(cluster, leader(cluster), f"DROP TABLE IF EXISTS {TABLE}")
-
-
-def numbers(cluster: Cluster, node: str) -> set[int]:
-    return set(map(int, sql(cluster, node, f"SELECT number FROM {TABLE}").split()))
+    with traffic(cluster, tmp_path_factory.mktemp("dbs")) as clients:
+        seen = Worked(clients, before, target)
+        words = ("dbs", "set-master", target, "-i", cluster.inventory)
+        killed_run(cluster, words, begins("primary/switchover"))
+        seen.resumed = events_of(cluster.manage(*words, "--json").stdout)
+        words = ("dbs", "reinit", before, "-i", cluster.inventory)
+        killed_run(cluster, words, begins("reinit/copy"))
+        seen.copied = events_of(cluster.manage(*words, "--json").stdout)
+    return seen
 
 
 def test_the_next_run_ends_a_switchover_that_was_killed(worked, cluster):
@@ -88,18 +70,14 @@ def test_the_next_run_ends_a_switchover_that_was_killed(worked, cluster):
     )
 
 
-def test_no_acknowledged_row_is_lost_by_a_switchover_and_a_copy(worked):
-    acknowledged = set(worked.rows.acknowledged())
-
-    assert len(acknowledged) > 100
-    for node, found in worked.found.items():
-        assert acknowledged - found == set(), f"rows that {node} lacks"
+def test_nothing_acknowledged_is_lost_by_a_switchover_and_a_copy(worked):
+    assert_nothing_lost(worked.clients)
 
 
 def test_writes_pause_no_longer_than_a_switchover(worked, cluster):
     forecast = predicted(cluster, Loss.SWITCHOVER)
 
-    gap_s = worked.rows.longest_gap_s()
+    gap_s = worked.clients.rows.longest_gap_s()
     say(f"longest gap {gap_s:.1f} s; forecast of a switchover: at most {forecast.longest_s:.1f} s")
     assert gap_s <= forecast.longest_s + WRITER_RETRY_S + LOADED_S
 

@@ -16,10 +16,32 @@ VERSION = "99.0.0"
 SUFFIX = "+test1"
 _PARTS = ("installer", "manager", "templates", "pyproject.toml", "README.md", "LICENSE")
 _REVISIONS = Path(__file__).parent / "migrations"
+_VERSIONS = Path("manager", "storage", "migrations", "versions")
+_BROKEN = """\
+\"\"\"A revision that cannot run.\"\"\"
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+kind = "expand"
 
 
-def build_next(bundle: Path, folder: Path, packages: Sequence[str]) -> Path:
-    """Build and return the bundle; these packages are in it with a higher version."""
+def upgrade() -> None:
+    op.execute("ALTER TABLE there_is_no_such_table ADD COLUMN colour text")
+"""
+
+
+def build_next(
+    bundle: Path, folder: Path, packages: Sequence[str], *, broken: bool = False
+) -> Path:
+    """Build and return the bundle; these packages are in it with a higher version.
+
+    A broken one has a revision that fails, so that its first manager cannot enter the cluster.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     lock, cache = load_lock(bundle / LOCK_FILE), default_cache()
     later = [
         _later(package, cache, folder) if package.name in packages else package
@@ -28,6 +50,8 @@ def build_next(bundle: Path, folder: Path, packages: Sequence[str]) -> Path:
     lock_file = folder / "lock.json"
     lock_file.write_text(dump_lock(replace(lock, packages=tuple(later))))
     source = next_source(folder / "source")
+    if broken:
+        (source / _VERSIONS / "0006_broken.py").write_text(_BROKEN)
     words = (sys.executable, "-m", "installer", "bundle", "build", "--lock", str(lock_file))
     done = subprocess.run(
         (*words, "--release", "trixie"), cwd=source, capture_output=True, text=True, check=False
@@ -45,7 +69,7 @@ def next_source(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / part, folder / part)
     for revision in _REVISIONS.glob("*.py"):
-        shutil.copy(revision, folder / "manager" / "storage" / "migrations" / "versions")
+        shutil.copy(revision, folder / _VERSIONS)
     project = folder / "pyproject.toml"
     lines = project.read_text().splitlines()
     at = next(at for at, line in enumerate(lines) if line.startswith("version = "))

@@ -57,7 +57,9 @@ class Server:
             with open(f"{self._side}/{name}", "w", encoding="utf-8") as file:
                 file.write(text)
         words = [f"{self._db.bin_dir}/postgres", "-D", self._folder]
-        for name, value in {**self._options(), **options}.items():
+        # a primary leaves its counts to those that follow: only a trial may have more
+        counts = self._counts(is_trial=options.get("hot_standby") != "off")
+        for name, value in {**self._options(), **counts, **options}.items():
             words += ["-c", f"{name}={value}"]
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log)
@@ -80,15 +82,14 @@ class Server:
             "restore_command": f'{fetch} %f "%p"',
             "hot_standby": "on",
             "max_wal_size": "1GB",
-            **self._counts(),
         }
 
-    def _counts(self) -> dict[str, str]:
+    def _counts(self, *, is_trial: bool) -> dict[str, str]:
         told = run([f"{self._db.bin_dir}/pg_controldata", "-D", self._folder])
         pairs = (line.split(":", 1) for line in told.splitlines() if ":" in line)
         known = {name.removesuffix(" setting"): value.strip() for name, value in pairs}
         return {
-            name: str(max(int(known.get(there, 0)), least))
+            name: str(max(int(known.get(there, 0)), least if is_trial else 0))
             for name, (there, least) in _COUNTS.items()
         }
 
@@ -202,6 +203,7 @@ def promote(folder: str) -> int:
             server.start(
                 {
                     "recovery_target_action": "promote",
+                    "hot_standby": "off",
                     "archive_mode": "on",
                     "archive_command": push,
                 }

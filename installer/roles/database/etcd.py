@@ -11,15 +11,25 @@ from installer.templates import render
 UNIT = "etcd.service"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 CONFIG = "/etc/etcd/etcd.yml"
+_MEMBERS = "/etc/etcd/members.yml"
 TLS_FOLDER = "/etc/etcd/tls"
 _USER = "etcd"
 
 
+def membership_stage(db: DatabaseSettings) -> Stage:
+    """Return the stage that configures this member and, where a cluster runs, has it join."""
+    return Stage(name="membership", state=_member(db), steps=_join(db))
+
+
 def etcd_stage(db: DatabaseSettings) -> Stage:
     """Return the stage that brings up this member and, with a quorum, demands passwords."""
+    # etcd reads certificate and key anew for each connection, the CA only when it starts
+    unit = Unit(
+        name=UNIT, restart_on=(CONFIG, f"{TLS_FOLDER}/ca.crt", UNIT_PATH), one_at_a_time=True
+    )
     return Stage(
         name="etcd",
-        state=_member(db),
+        state=NodeState(units=(unit,), data=("/var/lib/etcd",)),
         gate=Gate(
             name="etcd has quorum",
             check=probe("etcd", "health", db.me.address, db.quorum, *_addresses(db)),
@@ -58,18 +68,38 @@ def _member(db: DatabaseSettings) -> NodeState:
         mode=0o400,  # it names the cluster's token
         secret=True,
     )
+    members = ManagedFile(  # restarts nothing: a member that runs knows the others
+        path=_MEMBERS, content=render("database/members.yml.j2", db=db)
+    )
     ca = ManagedFile(path=f"{TLS_FOLDER}/ca.crt", content=db.certificates.ca)
-    # etcd reads certificate and key anew for each connection, the CA only when it starts
-    unit = Unit(name=UNIT, restart_on=(config.path, ca.path, UNIT_PATH), one_at_a_time=True)
     return NodeState(
         directories=(
             Directory(path="/etc/etcd", owner="root", group=_USER, mode=0o750),
             Directory(path=TLS_FOLDER, owner="root", group=_USER, mode=0o750),
         ),
-        files=(config, ca, *pair_files(TLS_FOLDER, "node", db.certificates.node, _USER)),
-        units=(unit,),
-        data=("/var/lib/etcd",),
+        files=(config, members, ca, *pair_files(TLS_FOLDER, "node", db.certificates.node, _USER)),
     )
+
+
+def _join(db: DatabaseSettings) -> tuple[Step, ...]:
+    if not db.peers:
+        return ()
+    hosts = tuple(peer.host for peer in db.peers)
+    return (
+        Step(
+            name="Join the members of the running etcd",
+            guard=probe("etcd-members", "joined", db.me.host, *hosts),
+            script=probe("etcd-members", "join", db.me.host, db.me.name, *hosts),
+            secrets=root_password(db),
+            timeout_s=180,  # others that join have their turn before
+        ),
+    )
+
+
+def root_password(db: DatabaseSettings) -> dict[str, Secret]:
+    """Return what changes of etcd's members need."""
+    root = db.passwords.etcd_root
+    return {"ETCD_ROOT_PASSWORD": root} if root else {}
 
 
 def token_hash(token: str) -> str:

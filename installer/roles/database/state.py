@@ -1,6 +1,6 @@
 """Bring one database node to the state that config.yaml describes."""
 
-from installer.roles.database.etcd import etcd_stage, etcd_unit
+from installer.roles.database.etcd import etcd_stage, etcd_unit, membership_stage
 from installer.roles.database.model import DatabaseSettings
 from installer.roles.database.patroni import patroni_stage, patroni_unit
 from installer.state import ManagedFile, NodeState, Package, Stage, Unit, UnitTarget
@@ -9,7 +9,7 @@ from installer.templates import render
 
 def database_stages(db: DatabaseSettings) -> tuple[Stage, ...]:
     """Return the stages of a database node: packages, then etcd, then Patroni with PostgreSQL."""
-    return _packages_stage(db), etcd_stage(db), patroni_stage(db)
+    return _packages_stage(db), membership_stage(db), etcd_stage(db), patroni_stage(db)
 
 
 def _packages_stage(db: DatabaseSettings) -> Stage:

@@ -2,6 +2,10 @@
 
 usage: probe.py cluster NODE USER NAME=ADDRESS…
        probe.py definitions NODE USER FILE
+       probe.py replicas NODE USER COUNT
+       probe.py grow NODE USER COUNT
+       probe.py emptied NODE USER
+       probe.py forgotten NODE USER NAME
 Over the HTTPS API, because each start of an Erlang tool costs seconds of processor time.
 The password is in the environment variable BROKER_PASSWORD.
 """
@@ -10,9 +14,12 @@ import base64
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
+import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +31,7 @@ CA_PATH = "/etc/rabbitmq/tls/ca.crt"
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
 _ANSWER_S = 10.0
 _REACH_S = 1.0
+_AT_ONCE = 100  # queues by one command
 _ALARMS = {"mem_alarm": "memory alarm", "disk_free_alarm": "disk alarm"}
 
 
@@ -148,11 +156,75 @@ def check_definitions(node: str, user: str, path: str) -> int:
     return 1 if problems else 0
 
 
+def lacking(api: Api, count: int) -> dict[tuple[str, str], list[str]]:
+    """Return by virtual host and broker the quorum queues that want a replica there."""
+    known = api.get("nodes") or ()
+    nodes = {node["name"] for node in known if node.get("running")}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    load = dict.fromkeys(sorted(nodes), 0)
+    queues = [queue for queue in api.get("queues") or () if queue.get("type") == "quorum"]
+    for queue in queues:
+        free = sorted(nodes - set(queue["members"]), key=lambda node: load[node])
+        for node in free[: max(0, count - len(queue["members"]))]:
+            load[node] += 1
+            found[queue["vhost"], node].append(queue["name"])
+    return found
+
+
+def check_replicas(node: str, user: str, count: int) -> int:
+    """Say which quorum queues have fewer replicas than they should; return 0 when none has."""
+    try:
+        found = lacking(Api(node, user), count)
+    except (OSError, http.client.HTTPException, Refusal) as error:
+        _say(str(error))
+        return 1
+    names = sorted({name for queues in found.values() for name in queues})
+    _say(f"{len(names)} queues lack a replica: {', '.join(names[:5])}" if names else "all have")
+    return 1 if names else 0
+
+
+def grow(node: str, user: str, count: int) -> int:
+    """Add the replicas that lack, on the brokers that have none of a queue."""
+    for (vhost, broker), names in lacking(Api(node, user), count).items():
+        for start in range(0, len(names), _AT_ONCE):
+            some = "|".join(map(re.escape, names[start : start + _AT_ONCE]))
+            patterns = (
+                "--vhost-pattern",
+                f"^{re.escape(vhost)}$",
+                "--queue-pattern",
+                f"^({some})$",
+            )
+            command = ("rabbitmq-queues", "--silent", "grow", broker, "all", *patterns)
+            subprocess.run(command, check=True)
+    return 0
+
+
+def check_emptied(node: str, user: str) -> int:
+    """Say which quorum queues have a replica on this broker; return 0 when none has."""
+    queues = Api(node, user).get("queues") or ()
+    names = [q["name"] for q in queues if f"rabbit@{node}" in (q.get("members") or ())]
+    _say(f"{len(names)} queues are here: {', '.join(names[:5])}" if names else "no queue is here")
+    return 1 if names else 0
+
+
+def check_forgotten(node: str, user: str, name: str) -> int:
+    """Return 0 when no member of the cluster has this name."""
+    found = [one for one in Api(node, user).get("nodes") or () if one["name"] == f"rabbit@{name}"]
+    _say(f"rabbit@{name} is {'' if found else 'no '}member")
+    return 1 if found else 0
+
+
 def main(words: Sequence[str]) -> int:
     """Run the check that the command line names."""
     check, node, user, *rest = words
     if check == "definitions":
         return check_definitions(node, user, rest[0])
+    if check in ("replicas", "grow"):
+        return {"replicas": check_replicas, "grow": grow}[check](node, user, int(rest[0]))
+    if check == "emptied":
+        return check_emptied(node, user)
+    if check == "forgotten":
+        return check_forgotten(node, user, rest[0])
     members = dict(pair.split("=", 1) for pair in rest)
     return check_cluster(node, user, members)
 

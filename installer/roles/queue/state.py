@@ -13,6 +13,8 @@ DEFINITIONS = "/etc/rabbitmq/definitions.json"
 _COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
 _DROP_INS = f"/etc/systemd/system/{UNIT}.d"
 _HARDENING = f"{_DROP_INS}/20-hardening.conf"
+_NAMES = "/etc/rabbitmq/erl_inetrc"
+_MEMBERS = "/etc/rabbitmq/conf.d/members.conf"
 _OWNER = "rabbitmq"
 _PROBE = (Path(__file__).parent / "probe.py").read_text()
 
@@ -28,7 +30,7 @@ def queue_stages(queue: QueueSettings) -> tuple[Stage, ...]:
             name="broker",
             state=_broker(queue),
             gate=_cluster_gate(queue),
-            steps=(*_cookie_step(queue), _definitions_step(queue)),
+            steps=(*_cookie_step(queue), _definitions_step(queue), *_replicas_step(queue)),
         ),
     )
 
@@ -59,10 +61,12 @@ def _broker(queue: QueueSettings) -> NodeState:
         mode=0o400,  # the broker is its only reader
         secret=True,
     )
+    # whom a broker without data joins, and by which names, is nothing to one that runs
+    live = (users.path, _NAMES)
     unit = Unit(
         name=UNIT,
-        restart_on=(_HARDENING, *(file.path for file in files)),  # it reads its pair anew itself
-        reload_on=(users.path,),
+        restart_on=(_HARDENING, *(f.path for f in files if f.path not in (*live, _MEMBERS))),
+        reload_on=live,
         one_at_a_time=True,
     )
     return NodeState(
@@ -88,6 +92,7 @@ def _configuration(queue: QueueSettings) -> tuple[ManagedFile, ...]:
             )
             for name in plain
         ),
+        ManagedFile(path=_MEMBERS, content=render("queue/members.conf.j2", queue=queue)),
         ManagedFile(
             path="/etc/rabbitmq/enabled_plugins",
             content=render("queue/enabled_plugins.j2"),
@@ -143,7 +148,7 @@ def _cluster_gate(queue: QueueSettings) -> Gate:
     members = [f"{member.name}={member.address}" for member in queue.members]
     return Gate(
         name="all brokers run in one cluster without alarms",
-        check=_probe("cluster", queue.name, queue.username, *members),
+        check=queue_probe("cluster", queue.name, queue.username, *members),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,  # two cores that start ten hosts at once need most of it
         units=(UNIT,),
@@ -157,11 +162,28 @@ def _definitions_step(queue: QueueSettings) -> Step:
     return Step(
         name="Restore users, permissions and policies",
         guard=f"test -e {DEFINITIONS}\n"
-        + _probe("definitions", queue.name, queue.username, DEFINITIONS),
+        + queue_probe("definitions", queue.name, queue.username, DEFINITIONS),
         script=f"systemctl reload {UNIT}\n{guest}",
         secrets={"BROKER_PASSWORD": queue.password},
         once=True,
         timeout_s=120,
+    )
+
+
+def _replicas_step(queue: QueueSettings) -> tuple[Step, ...]:
+    """Return the step that lets brokers that joined hold what those that left held."""
+    if not queue.peers:
+        return ()
+    words = (queue.name, queue.username, queue.replicas)
+    return (
+        Step(
+            name="Give every queue the replicas that it lacks",
+            guard=f"test -e {DEFINITIONS}\n" + queue_probe("replicas", *words),
+            script=queue_probe("grow", *words),
+            secrets={"BROKER_PASSWORD": queue.password},
+            once=True,
+            timeout_s=180,
+        ),
     )
 
 
@@ -192,5 +214,6 @@ def feature_flags_step() -> Step:
     )
 
 
-def _probe(*words: str) -> str:
-    return f"exec python3 -I - {shlex.join(words)} <<'PROBE'\n{_PROBE}PROBE\n"
+def queue_probe(*words: object) -> str:
+    """Return shell text that runs the role's probe on a node."""
+    return f"exec python3 -I - {shlex.join(map(str, words))} <<'PROBE'\n{_PROBE}PROBE\n"

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from installer.actions import remove_cluster as action
+from installer.actions.node_phases import NodePhases
 from installer.errors import NotHealthy, Problem, Refused
 from installer.state import ManagedFile, NodeState, Stage, Unit
 
@@ -20,7 +21,7 @@ STAGES = {"db-1": {"database": (ETCD, PATRONI)}, "lb-1": {"loadbalancer": (HAPRO
 
 
 def test_services_stop_clients_first_and_then_every_host_is_cleared_at_once():
-    phases = list(action._phases(STAGES, None, None))
+    phases = list(action._phases(STAGES, NodePhases(engine=None, notify=None, run="r")))
 
     assert [(phase.name, phase.nodes) for phase in phases] == [
         ("stop/loadbalancer/haproxy", ("lb-1",)),
@@ -57,7 +58,7 @@ def rest(monkeypatch):
     class Cluster:
         address = "10.0.0.1"
 
-    monkeypatch.setattr(action, "open_cluster", lambda *_, **__: Cluster)
+    monkeypatch.setattr(action, "open_kept", lambda _: Cluster)
     monkeypatch.setattr(action, "administrator", lambda *_: Rest())
     return answers
 

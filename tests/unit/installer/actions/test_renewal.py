@@ -1,19 +1,29 @@
 """Which certificates a renewal takes, what of a node it touches, and how a killed one goes on."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from installer.actions.certificate_part import certificate_part, gate_part
-from installer.actions.renewal import Renewal, RenewRequest, requests_of
+from installer.actions.renewal import (
+    Renewal,
+    RenewRequest,
+    is_working,
+    node_groups,
+    requests_of,
+)
 from installer.actions.renewal_record import RenewalRecord
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
 from installer.inventory import Role, load_inventory
+from installer.pki.facts import read_facts
 from installer.pki.store import CertificateStore
+from installer.proof.handshake import Look, Shown
 from installer.state import Gate, ManagedFile, NodeState, Stage, Step, Unit, UnitTarget
+from tests.unit.installer.pki.makers import DAY, ca, leaf
 
 INVENTORY = """\
 cluster: {name: demo}
@@ -163,3 +173,28 @@ def test_a_certificate_that_no_service_could_use_ends_it_before_any_change(inven
     with pytest.raises(ConfigError, match="not that of the certificate"):
         run.demand_usable(["node-1"])
     run.demand_usable(["lb-1"])
+
+
+@pytest.mark.parametrize(
+    ("works", "nodes", "groups"),
+    [
+        (True, ("a", "b", "c"), (("a",), ("b", "c"))),
+        (False, ("a", "b", "c"), (("a", "b", "c"),)),
+        (True, ("a",), (("a",),)),
+    ],
+    ids=["one first", "all at once", "alone"],
+)
+def test_one_node_comes_first_unless_nothing_works(works, nodes, groups):
+    """After an expiry etcd on one node has no quorum: its port could never be proved alone."""
+    assert node_groups(nodes, works=works) == groups
+
+
+def test_a_cluster_with_a_certificate_that_has_expired_does_not_work():
+    good, late = (
+        Shown(listener=None, wanted=None, found=read_facts(leaf(ca(), **dates).pem))
+        for dates in ({}, {"begins": -2 * DAY, "ends": -DAY})
+    )
+
+    assert is_working(Look(shown=(good, good)))
+    assert not is_working(Look(shown=(good, late)))
+    assert not is_working(Look(shown=(replace(good, found=None),)))

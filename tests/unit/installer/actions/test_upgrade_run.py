@@ -100,7 +100,7 @@ class FakeUpgrade:
 
     done: Done = field(default_factory=Done)
     turns: list[str] = field(default_factory=list)
-    stages: dict = field(default_factory=lambda: {"m-2": {"manager": ()}})
+    stages: dict[str, object] = field(default_factory=lambda: {"m-2": {"manager": ()}})
 
     def __call__(self, node):
         self.turns.append(node)

@@ -10,6 +10,7 @@ from cryptography import x509
 from installer.errors import ConfigError, Refused
 from installer.pki.authority import KeyType, create_authority
 from installer.pki.chain import is_issued_by
+from installer.pki.files import is_ca_changing
 from installer.pki.handshake import handshake_fault
 from installer.pki.request import LeafRequest, Usage
 from installer.pki.rollover import CaRollover, Progress
@@ -87,6 +88,7 @@ def test_the_files_tell_how_far_it_is(rollover, move: Callable[[CaRollover], Non
     move(rollover)
 
     assert rollover.progress() is progress
+    assert is_ca_changing(rollover.folder) is (progress is not Progress.NONE)
 
 
 def test_both_cas_are_trusted_while_leaves_of_both_are_shown(store, rollover):

@@ -164,6 +164,7 @@ CASES = [
     ),
     ("manager-3", "files-changed-by-hand", "healthy", node("manager-3", removed=("/etc/x",))),
     ("cluster", "versions-differ", "healthy", node("manager-3", own_version="2.0")),
+    ("cluster", "ca-rollover-unfinished", "healthy", lambda f: replace(f, is_ca_changing=True)),
 ]
 
 

@@ -3,16 +3,20 @@ import hashlib
 import pytest
 import yaml
 
-from installer.roles.database.etcd import etcd_stage, etcd_unit
+from installer.roles.database.etcd import etcd_stage, etcd_unit, membership_stage
 from installer.roles.database.model import KeyPair
 from installer.state import UnitTarget
+
+FIVE = {f"db-{n}": {"ip": f"10.0.0.1{n}"} for n in range(1, 6)}
 
 
 @pytest.fixture
 def config(db):
     def load(**changed):
-        file = etcd_stage(db(**changed)).state.file("/etc/etcd/etcd.yml")
-        return yaml.safe_load(file.content)
+        state = membership_stage(db(**changed)).state
+        files = ("/etc/etcd/etcd.yml", "/etc/etcd/members.yml")
+        # as the unit puts them together
+        return yaml.safe_load(b"".join(state.file(path).content for path in files))
 
     return load
 
@@ -59,14 +63,14 @@ def test_the_gateway_is_on_and_the_old_interface_off(config):
 
 def test_the_secret_token_itself_is_not_told_to_etcd(config, db):
     """It writes its configuration to the journal at each start."""
-    content = etcd_stage(db()).state.file("/etc/etcd/etcd.yml").content
+    content = membership_stage(db()).state.file("/etc/etcd/etcd.yml").content
 
     assert b"token-secret" not in content
     assert config()["initial-cluster-token"] == hashlib.sha256(b"token-secret").hexdigest()
 
 
 def test_only_etcd_reads_its_token_and_key(db):
-    state = etcd_stage(db()).state
+    state = membership_stage(db()).state
 
     for path in ("/etc/etcd/etcd.yml", "/etc/etcd/tls/node.key"):
         file = state.file(path)
@@ -80,6 +84,25 @@ def test_members_restart_one_at_a_time_when_their_configuration_changes(db):
     assert "/etc/etcd/tls/ca.crt" in unit.restart_on
     assert unit.one_at_a_time
     assert unit.target is UnitTarget.RUNNING
+
+
+def test_another_list_of_members_restarts_nothing(db):
+    """Only the first start of a new cluster reads it: members that run know each other."""
+    before, after = (membership_stage(db(**changed)).state for changed in ({}, {"nodes": FIVE}))
+    (unit,) = etcd_stage(db()).state.units
+
+    changed = {old.path for old, new in zip(before.files, after.files, strict=True) if old != new}
+    assert changed == {"/etc/etcd/members.yml"}
+    assert not changed & {*unit.restart_on, *unit.reload_on}
+
+
+def test_a_node_joins_the_members_that_run_before_it_starts(db):
+    (step,) = membership_stage(db()).steps
+
+    assert "joined 10.0.0.12 10.0.0.11 10.0.0.13 <<" in step.guard
+    assert "join 10.0.0.12 db-2 10.0.0.11 10.0.0.13 <<" in step.script
+    assert set(step.secrets) == {"ETCD_ROOT_PASSWORD"}
+    assert membership_stage(db(nodes={})).steps == ()
 
 
 def test_a_renewed_certificate_restarts_nothing(db):

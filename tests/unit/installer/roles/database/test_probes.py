@@ -1,7 +1,8 @@
 import pytest
 
 from installer.roles.database import etcd_probe
-from installer.roles.database.etcd_probe import Etcd, Refusal, enable
+from installer.roles.database.etcd_gateway import Etcd, Refusal
+from installer.roles.database.etcd_probe import enable
 from installer.roles.database.patroni_probe import (
     best_candidate,
     cluster_problems,

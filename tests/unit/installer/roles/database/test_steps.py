@@ -32,9 +32,9 @@ def test_every_guard_and_script_is_valid_shell(db):
 
 
 def test_every_guard_is_false_on_a_bare_host(db):
-    """Nothing of the role is on the machine that runs the tests."""
+    """Nothing of the role is on the machine that runs the tests; nobody is there to be joined."""
     for name, text in texts(db()):
-        if name.startswith("guard"):
+        if name.startswith("guard") and "Join" not in name:
             held = subprocess.run(["sh", "-eu"], input=text, text=True, capture_output=True)
 
             assert held.returncode != 0, name

@@ -147,3 +147,52 @@ def test_each_difference_from_the_definitions_is_named(wanted, replies, path, re
 def test_a_host_without_a_broker_fails_the_guard_quietly(tmp_path, capsys):
     assert probe.main(["definitions", "mq-1", "cloudify", str(tmp_path / "none.json")]) == 1
     assert "No such file" in capsys.readouterr().out
+
+
+def _queue(name: str, *members: str, kind: str = "quorum") -> dict[str, Any]:
+    return {
+        "name": name,
+        "vhost": "/",
+        "type": kind,
+        "members": [f"rabbit@{member}" for member in members],
+    }
+
+
+@pytest.mark.parametrize(
+    ("queue", "wanted"),
+    [
+        (_queue("q", "mq-1", "mq-2", "mq-3"), {}),
+        (_queue("q", "mq-1", "mq-2"), {("/", "rabbit@mq-3"): ["q"]}),
+        (
+            _queue("q", "mq-1"),
+            {("/", "rabbit@mq-2"): ["q"], ("/", "rabbit@mq-3"): ["q"]},
+        ),
+        (_queue("q", "mq-1", kind="stream"), {}),
+    ],
+    ids=["whole", "one lacks", "two lack", "no quorum queue"],
+)
+def test_a_queue_gets_replicas_where_it_has_none(queue, wanted):
+    api = Broker({"nodes": _running(*MEMBERS), "queues": [queue]})
+
+    assert dict(probe.lacking(api, 3)) == wanted
+
+
+def test_a_broker_that_is_down_gets_no_replica():
+    down = {"name": "rabbit@mq-3", "running": False}
+    api = Broker({"nodes": [*_running("mq-1", "mq-2"), down], "queues": [_queue("q", "mq-1")]})
+
+    assert set(probe.lacking(api, 3)) == {("/", "rabbit@mq-2")}
+
+
+def test_replicas_are_spread_over_the_brokers():
+    five = [f"mq-{n}" for n in range(1, 6)]
+    queues = [_queue(f"q{n}", "mq-1", "mq-2") for n in range(3)]
+    api = Broker({"nodes": _running(*five), "queues": queues})
+
+    found = probe.lacking(api, 3)
+
+    assert {broker: len(names) for (_, broker), names in found.items()} == {
+        "rabbit@mq-3": 1,
+        "rabbit@mq-4": 1,
+        "rabbit@mq-5": 1,
+    }

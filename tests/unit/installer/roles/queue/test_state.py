@@ -5,7 +5,7 @@ import pytest
 
 from installer.roles.queue.settings import QueueSettings
 from installer.roles.queue.state import DEFINITIONS, UNIT, queue_stages
-from installer.state import REFUSED, NodeState, Stage
+from installer.state import REFUSED, NodeState, Stage, Step
 
 
 def _text(state: NodeState, path: str) -> str:
@@ -22,7 +22,7 @@ def _broker(settings: QueueSettings) -> Stage:
 
 def test_every_member_is_listed_in_rabbitmq_conf(queue):
     """A broker that knows only itself forms a cluster of one."""
-    conf = _text(_broker(queue()).state, "/etc/rabbitmq/rabbitmq.conf")
+    conf = _text(_broker(queue()).state, "/etc/rabbitmq/conf.d/members.conf")
 
     members = re.findall(r"classic_config\.nodes\.\d = (\S+)", conf)
 
@@ -84,16 +84,40 @@ def test_a_single_broker_keeps_the_cookie_of_its_package(queue):
     assert not [file for file in files if "cookie" in file.path]
 
 
-def test_brokers_restart_one_at_a_time_for_everything_but_users_and_certificates(queue):
-    """A broker loads a new password, and reads its certificate anew: a restart costs a failover."""
+def test_brokers_restart_one_at_a_time_for_everything_but_what_they_read_anew(queue):
+    """Users are loaded, certificates looked for, members known: a restart costs a failover."""
     state = _broker(queue()).state
 
     (unit,) = state.units
 
     assert unit.one_at_a_time
+    loaded = {DEFINITIONS, "/etc/rabbitmq/erl_inetrc"}
+    left = {file.path for file in state.files} - set(unit.restart_on)
     pair = {"/etc/rabbitmq/tls/node.crt", "/etc/rabbitmq/tls/node.key"}
-    assert {DEFINITIONS, *pair} == {file.path for file in state.files} - set(unit.restart_on)
-    assert unit.reload_on == (DEFINITIONS,)
+    assert left == loaded | pair | {"/etc/rabbitmq/conf.d/members.conf"}
+    assert set(unit.reload_on) == loaded
+
+
+def test_a_further_member_restarts_no_broker(queue):
+    """Two more: an even number would be a problem."""
+    five = {f"mq-{n}": {"networks": {"default": f"10.0.0.2{n}"}} for n in range(1, 6)}
+    before, after = (_broker(queue(**changed)) for changed in ({}, {"cluster_members": five}))
+    (unit,) = after.state.units
+
+    files = zip(before.state.files, after.state.files, strict=True)
+    changed = {new.path for old, new in files if old.content != new.content}
+    assert changed
+    assert not changed & set(unit.restart_on)
+
+
+def test_queues_get_the_replicas_that_three_brokers_can_hold(queue):
+    (step,) = [step for step in _broker(queue()).steps if "replicas" in step.name]
+
+    assert "probe" not in step.name
+    assert "replicas mq-2 cloudify 3 <<" in step.guard
+    assert step.once
+    alone = _broker(queue(cluster_members={})).steps
+    assert not [step for step in alone if "replicas" in step.name]
 
 
 def test_brokers_look_for_changed_certificates_every_five_seconds(queue):
@@ -127,9 +151,13 @@ def test_passwords_are_not_in_scripts(queue):
     assert not [script for script in scripts if "pass-word-1" in script]
 
 
+def _definitions(settings: QueueSettings) -> Step:
+    return next(step for step in _broker(settings).steps if "Restore users" in step.name)
+
+
 def test_the_user_guest_is_kept_only_when_it_is_the_configured_one(queue):
-    *_, other = _broker(queue()).steps
-    *_, guest = _broker(queue(username="guest")).steps
+    other = _definitions(queue())
+    guest = _definitions(queue(username="guest"))
 
     assert "delete_user guest" in other.script
     assert "delete_user" not in guest.script

@@ -1,0 +1,96 @@
+"""Which nodes are leaving a cluster: kept on the controller until a run has finished it."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from installer.actions.inventory_file import replace_file
+from installer.errors import Problem, Refused
+from installer.inventory import Inventory, Node, Role, Ssh
+
+_FILE = "departure.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """What takes a leaving node's place in the inventory."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """Nodes as they were in the inventory, and whether the others have forgotten them."""
+
+    verb: str  # remove-node or replace-node
+    nodes: tuple[Node, ...]
+    successor: Successor | None = None
+    has_left: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the nodes that leave."""
+        return tuple(node.name for node in self.nodes)
+
+    def cluster_before(self, inventory: Inventory) -> Inventory:
+        """Return the inventory with the leaving nodes as they were, edited already or not."""
+        new = self.successor.name if self.successor else None
+        staying = [node for node in inventory.nodes if node.name not in (*self.names, new)]
+        return dataclasses.replace(inventory, nodes=(*staying, *self.nodes))
+
+
+def unfinished(folder: Path) -> Departure | None:
+    """Return the departure that a run before this one began and did not finish."""
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    successor = document["successor"]
+    return Departure(
+        verb=document["verb"],
+        nodes=tuple(map(_node, document["nodes"])),
+        successor=Successor(**successor) if successor else None,
+        has_left=document["has_left"],
+    )
+
+
+def remember(folder: Path, departure: Departure) -> None:
+    """Write down what is under way, before anything of it is done."""
+    document = dataclasses.asdict(departure)
+    replace_file(folder / _FILE, json.dumps(document, indent=1, default=str) + "\n")
+
+
+def forget(folder: Path) -> None:
+    """Note that all of it is done."""
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def demand_same(begun: Departure | None, verb: str, names: Sequence[str]) -> None:
+    """Raise Refused when another change of members waits to be gone on with."""
+    if begun is None or (begun.verb == verb and set(begun.names) == set(names)):
+        return
+    told = f"cfy_manager cluster {begun.verb} {' '.join(begun.names)}"
+    raise Refused(
+        Problem(
+            where=", ".join(begun.names),
+            what=f"`{told}` began and has not finished",
+            remedy=f"run it again first: {told} -i INVENTORY",
+            code="member-change-unfinished",
+        )
+    )
+
+
+def _node(document: dict[str, Any]) -> Node:
+    ssh = document["ssh"]
+    files = {key: Path(ssh[key]) for key in ("private_key", "known_hosts") if ssh[key]}
+    return Node(
+        **{
+            **document,
+            "roles": tuple(map(Role, document["roles"])),
+            "ssh": Ssh(**{**ssh, **files}),
+        }
+    )

@@ -1,0 +1,234 @@
+"""Take nodes out of a running cluster: hand over, leave each membership, clean the host."""
+
+import functools
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from installer.actions.cluster import Cluster
+from installer.actions.halt import stop_units
+from installer.actions.restart_node import NodeRestart
+from installer.actions.rollout import StagesByRole, stages_of
+from installer.config.model import NodeInputs
+from installer.engine.engine import Engine
+from installer.engine.observation import NodeFacts
+from installer.engine.removal import removal
+from installer.engine.session import Session
+from installer.errors import InstallerError, NodeUnreachable, PhaseFailed, Problem
+from installer.events import EventKind, Outcome
+from installer.inventory import Node, Role
+from installer.phases import Phase, PhaseResult
+from installer.roles.database.departure import forget_database
+from installer.roles.database.model import Member as DatabaseMember
+from installer.roles.database.settings import database_settings
+from installer.roles.manager.departure import forget_entries
+from installer.roles.queue.departure import drain_broker, forget_address, forget_broker
+from installer.roles.queue.settings import Member as BrokerMember
+from installer.roles.queue.settings import queue_settings
+from installer.state import Stage, Step, UnitTarget
+
+# clients' ways in first, what they need last
+ORDER = (Role.LOADBALANCER, Role.MANAGER, Role.QUEUE, Role.DATABASE)
+_FORGET_S = 120
+_ETCD = "database/etcd"
+Tell = Callable[..., None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """One run: the cluster with the nodes that leave, and which of all can be reached."""
+
+    cluster: Cluster
+    nodes: tuple[Node, ...]
+    engine: Engine
+    facts: dict[str, NodeFacts]
+    stages: StagesByRole
+    tell: Tell
+
+    def phases(self) -> Iterator[Phase]:
+        """Yield a phase for each role that a leaving node has, and one that cleans the hosts."""
+        previous: tuple[str, ...] = ()
+        for role in ORDER:
+            if nodes := [node for node in self.nodes if role in node.roles]:
+                name = f"leave/{role}"
+                yield self._phase(name, nodes, functools.partial(self._leave, role), previous)
+                previous = (name,)
+        yield self._phase("leave/host", self.nodes, self._clean, previous)
+
+    def _phase(
+        self,
+        name: str,
+        nodes: Sequence[Node],
+        act: Callable[[Node, Tell], list[str]],
+        needs: tuple[str, ...],
+    ) -> Phase:
+        work = functools.partial(self._one_by_one, name, nodes, act)
+        return Phase(name=name, nodes=tuple(n.name for n in nodes), work=work, needs=needs)
+
+    def _one_by_one(
+        self, phase: str, nodes: Sequence[Node], act: Callable[[Node, Tell], list[str]]
+    ) -> PhaseResult:
+        """Let one node after the other leave; the first that fails ends it."""
+        changes: list[str] = []
+        problems: tuple[Problem, ...] = ()
+        for node in nodes:
+            began, done = time.monotonic(), list[str]()
+            tell = functools.partial(self.tell, phase=phase, node=node.name)
+            tell(kind=EventKind.NODE_STARTED, text="leave")
+            try:
+                done = act(node, tell)
+            except InstallerError as error:
+                problems = error.problems
+            tell(
+                kind=EventKind.NODE_FINISHED,
+                outcome=_outcome(done, problems),
+                seconds=time.monotonic() - began,
+                changes=tuple(done),
+                problems=problems,
+            )
+            changes += [f"{node.name}: {each}" for each in done]
+            if problems:
+                break
+        return PhaseResult(
+            phase=phase,
+            outcome=_outcome(changes, problems),
+            changes=tuple(changes),
+            problems=problems,
+        )
+
+    def _leave(self, role: Role, node: Node, tell: Tell) -> list[str]:
+        """Hand over and stop what runs there, and let the others forget it."""
+        changes: list[str] = []
+        if self._is_there(node):
+            self._await_permission(role, node, tell)
+            changes += self._on(node.name, lambda session: self._hand_over(session, role, tell))
+        else:
+            changes.append("it does not answer: the others forget it as it is")
+        changes += self._forget(role, node, tell)
+        if self._is_there(node):
+            changes += self._on(node.name, lambda session: self._stop(session, role, etcd=True))
+        return changes
+
+    def _is_there(self, node: Node) -> bool:
+        return node.name in self.stages
+
+    def _await_permission(self, role: Role, node: Node, tell: Tell) -> None:
+        """Wait until the rules allow it to stop, as the cluster is without those before it."""
+        before = self.nodes[: self.nodes.index(node)]
+        gone = {other.name for other in before}
+        inventory = self.cluster.inventory
+        left = replace(inventory, nodes=tuple(n for n in inventory.nodes if n.name not in gone))
+        NodeRestart(
+            cluster=replace(self.cluster, inventory=left),
+            engine=self.engine,
+            stages=self.stages,
+            role=str(role),
+            interrupt=False,
+            tell=lambda **what: tell(**{k: v for k, v in what.items() if k != "node"}),
+        ).await_permission(node.name)
+
+    def _hand_over(self, session: Session, role: Role, tell: Tell) -> list[str]:
+        """Let others take its work; etcd runs until it is no member any more."""
+        changes: list[str] = []
+        for stage in self.stages[session.name].get("reporter", ()):
+            changes += stop_units(session, stage)  # else it reports what is just forgotten
+        stages = self.stages[session.name][str(role)]
+        running = [stage for stage in reversed(stages) if _runs(session, stage)]
+        steps = [stage.hand_over for stage in running if stage.hand_over]
+        if role is Role.QUEUE and running:
+            steps.append(drain_broker(queue_settings(*self._inputs(session.name))))
+        for step in steps:
+            tell(kind=EventKind.NODE_NOTE, text=step.name)
+            if session.run_step(step).changed:
+                changes.append(step.name)
+        return changes + self._stop(session, role, etcd=False)
+
+    def _stop(self, session: Session, role: Role, *, etcd: bool) -> list[str]:
+        last_first = reversed(self.stages[session.name][str(role)])
+        stages = [stage for stage in last_first if (stage.name == _ETCD) is etcd]
+        return [line for stage in stages for line in stop_units(session, stage)]
+
+    def _forget(self, role: Role, node: Node, tell: Tell) -> list[str]:
+        """Let the members that stay forget a node in one role."""
+        changes: list[str] = []
+        staying = [other.name for other in self._staying(role)]
+        if role is Role.DATABASE and staying:
+            leaving = DatabaseMember(name=node.name, address=node.address)
+            step = forget_database(database_settings(*self._inputs(staying[0])), leaving)
+            changes += self._run_step(staying[0], step, tell)
+        if role is Role.QUEUE and staying:
+            broker = BrokerMember(name=node.name, address=node.address)
+            step = forget_broker(queue_settings(*self._inputs(staying[0])), broker)
+            changes += self._run_step(staying[0], step, tell)
+            if script := forget_address(broker):
+                self._run_on(staying, script)
+        managers = [other.name for other in self._staying(Role.MANAGER)]
+        if role is not Role.LOADBALANCER and managers:
+            self._run_on(managers[:1], forget_entries(node.name, [str(role)]))
+        return changes
+
+    def _staying(self, role: Role) -> list[Node]:
+        names = {node.name for node in self.nodes}
+        return [n for n in self.cluster.inventory.with_role(role) if n.name not in names]
+
+    def _inputs(self, name: str) -> tuple[NodeInputs, NodeFacts]:
+        return self.cluster.inputs[name], self.facts[name]
+
+    def _run_step(self, name: str, step: Step, tell: Tell) -> list[str]:
+        tell(kind=EventKind.NODE_NOTE, text=f"{name}: {step.name}")
+        changed = self._on(name, lambda session: session.run_step(step)).changed
+        return [f"{name}: {step.name}"] if changed else []
+
+    def _run_on(self, names: Sequence[str], script: str) -> None:
+        for name in names:
+            result = self._on(name, lambda session: session.run(script, timeout_s=_FORGET_S))
+            if result.code:
+                what = f"it cannot forget a node: {result.stderr.strip()}"
+                raise PhaseFailed(Problem(where=name, what=what, remedy="run the command again"))
+
+    def _clean(self, node: Node, tell: Tell) -> list[str]:
+        """Take away what our runs brought to a host that answers, keys and data with it."""
+        if not self._is_there(node):
+            return ["it does not answer: what is on its disk stays; never start it again as it is"]
+        stages = [s for stages in self.stages[node.name].values() for s in stages]
+        tell(kind=EventKind.NODE_NOTE, text="take away what was installed")
+        return list(self._on(node.name, lambda session: session.remove(removal(stages, ()))))
+
+    def _on(self, node: str, act: Callable[[Session], T]) -> T:
+        (outcome,) = self.engine.on_each([node], act).values()
+        if outcome.error is not None:
+            raise PhaseFailed(outcome.error)
+        return outcome.value  # type: ignore[return-value] # an outcome has one of both
+
+
+def reach(
+    cluster: Cluster, nodes: Sequence[Node], engine: Engine
+) -> tuple[dict[str, NodeFacts], StagesByRole]:
+    """Connect to all nodes and return facts and stages of those that answer.
+
+    Those that leave may be dead; raises NodeUnreachable for every other one.
+    """
+    lost, leaving = engine.connect(), {node.name for node in nodes}
+    if needed := [problem for name, problem in lost.items() if name not in leaving]:
+        raise NodeUnreachable(*needed)
+    jobs = {job.inputs.name: job for job in cluster.jobs() if job.inputs.name not in lost}
+    seen = engine.on_each(jobs, lambda session: session.observe(()).facts)
+    if problems := [outcome.error for outcome in seen.values() if outcome.error]:
+        raise NodeUnreachable(*problems)
+    facts = {name: outcome.value for name, outcome in seen.items() if outcome.value is not None}
+    return facts, {name: stages_of(job, facts[name]) for name, job in jobs.items()}
+
+
+def _runs(session: Session, stage: Stage) -> bool:
+    """Tell whether a service of the stage runs: a killed run may have stopped it."""
+    units = [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
+    return bool(units) and session.run(f"systemctl is-active {shlex.join(units)}").code == 0
+
+
+def _outcome(changes: Sequence[str], problems: Sequence[Problem]) -> Outcome:
+    if problems:
+        return Outcome.FAILED
+    return Outcome.CHANGED if changes else Outcome.UNCHANGED

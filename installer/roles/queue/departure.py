@@ -1,0 +1,56 @@
+"""What a broker does before it leaves its cluster, and those that stay afterwards."""
+
+import shlex
+
+from installer.roles.queue.settings import Member, QueueSettings
+from installer.roles.queue.state import UNIT, queue_probe
+from installer.state import Step
+
+
+def drain_broker(queue: QueueSettings) -> Step:
+    """Return the step by which a running broker leaves its queues to those that have replicas.
+
+    Maintenance mode would close the API that tells whether any are left.
+    Source: RabbitMQ, "Quorum Queues", "Managing Replicas".
+    """
+    name = shlex.quote(f"rabbit@{queue.name}")
+    return Step(
+        name="Leave the queues to the other brokers",
+        guard=f"! systemctl is-active --quiet {UNIT} || {{\n{_emptied(queue)}}}",
+        script=_persistently(f"rabbitmq-queues --silent shrink {name}"),
+        secrets={"BROKER_PASSWORD": queue.password},
+        timeout_s=180,
+    )
+
+
+def _emptied(queue: QueueSettings) -> str:
+    return queue_probe("emptied", queue.name, queue.username).removeprefix("exec ")
+
+
+def _persistently(command: str) -> str:
+    """Return shell text that tries three times: a busy broker answers the tools late."""
+    return f"{command} || {command} || {command}\n"
+
+
+def forget_broker(queue: QueueSettings, leaving: Member) -> Step:
+    """Return the step by which a broker that stays takes a stopped one out of the cluster."""
+    name = shlex.quote(f"rabbit@{leaving.name}")
+    return Step(
+        name=f"Remove {leaving.name} from the cluster of brokers",
+        guard=queue_probe("forgotten", queue.name, queue.username, leaving.name),
+        script=_persistently(f"rabbitmq-queues --silent shrink {name}")
+        + _persistently(f"rabbitmqctl --silent forget_cluster_node {name}"),
+        secrets={"BROKER_PASSWORD": queue.password},
+        timeout_s=180,
+    )
+
+
+def forget_address(leaving: Member) -> str:
+    """Return shell text by which a running broker forgets where another one was.
+
+    Its successor may have the same name; what the file says is read beside what was read before.
+    """
+    if leaving.erlang_address is None:
+        return ""
+    code = shlex.quote(f"inet_db:del_host({leaving.erlang_address}).")
+    return f"if systemctl is-active --quiet {UNIT}; then rabbitmqctl --silent eval {code}; fi\n"

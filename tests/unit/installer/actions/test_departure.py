@@ -1,0 +1,150 @@
+"""What is kept of nodes that leave until they have left, and what refuses them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from installer.actions.change_members import (
+    NewNode,
+    _changed,
+    _wished,
+    _with_nodes,
+    _without,
+)
+from installer.actions.change_members import _Wish as Wish
+from installer.actions.departure import (
+    Departure,
+    Successor,
+    demand_same,
+    forget,
+    remember,
+    unfinished,
+)
+from installer.actions.departure_rules import last_ones
+from installer.errors import ConfigError, Refused
+from installer.inventory import Inventory, Node, load_inventory
+
+NODES = [
+    *({"name": f"db-{n}", "address": f"10.0.0.1{n}", "roles": ["database"]} for n in range(1, 6)),
+    *({"name": f"mq-{n}", "address": f"10.0.0.2{n}", "roles": ["queue"]} for n in (1, 2, 3)),
+    {"name": "m-1", "address": "10.0.0.31", "roles": ["manager"]},
+]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    """Five databases, three brokers, one manager."""
+    path = tmp_path / "inventory.yaml"
+    key = tmp_path / "key"
+    key.touch()
+    document = {"cluster": {"name": "shop"}, "ssh": {"private_key": str(key)}, "nodes": NODES}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return load_inventory(path)
+
+
+def leaving(inventory: Inventory, *names: str, successor: Successor | None = None) -> Departure:
+    verb = "replace-node" if successor else "remove-node"
+    return Departure(
+        verb=verb, nodes=tuple(inventory.node(name) for name in names), successor=successor
+    )
+
+
+def by_name(inventory: Inventory) -> dict[str, Node]:
+    return {node.name: node for node in inventory.nodes}
+
+
+def test_a_departure_is_read_as_it_was_written(inventory, tmp_path):
+    departure = leaving(inventory, "db-4", "db-5", successor=Successor(name="x", address="y"))
+
+    remember(tmp_path / "runs", departure)
+
+    assert unfinished(tmp_path / "runs") == departure
+    forget(tmp_path / "runs")
+    assert unfinished(tmp_path / "runs") is None
+
+
+def test_the_cluster_before_is_known_after_the_inventory_has_changed(inventory):
+    departure = leaving(inventory, "db-5")
+    edited = replace(inventory, nodes=tuple(n for n in inventory.nodes if n.name != "db-5"))
+
+    assert by_name(departure.cluster_before(edited)) == by_name(inventory)
+
+
+def test_a_successor_of_the_same_name_is_no_member_before(inventory):
+    """The killed run had written its address already."""
+    departure = leaving(inventory, "db-5", successor=Successor(name="db-5", address="10.0.0.99"))
+    new = replace(inventory.node("db-5"), address="10.0.0.99")
+    edited = replace(inventory, nodes=(*inventory.nodes[:4], new, *inventory.nodes[5:]))
+
+    assert by_name(departure.cluster_before(edited)) == by_name(inventory)
+
+
+def test_another_change_waits_until_the_one_that_began_is_finished(inventory):
+    begun = leaving(inventory, "db-4", "db-5")
+
+    demand_same(begun, "remove-node", ("db-5", "db-4"))
+    demand_same(None, "add-node", ())
+    for verb, names in (("remove-node", ("db-1",)), ("replace-node", ("db-4",)), ("add-node", ())):
+        with pytest.raises(Refused, match="remove-node db-4 db-5"):
+            demand_same(begun, verb, names)
+
+
+@pytest.mark.parametrize(
+    ("names", "role"),
+    [
+        (("db-1", "db-2"), None),
+        (("db-1", "db-2", "db-3", "db-4"), "database"),
+        (("mq-1", "mq-2"), "queue"),
+        (("m-1",), "manager"),
+    ],
+)
+def test_the_last_nodes_of_a_role_are_not_removed(inventory, names, role):
+    problems = [*last_ones(inventory, leaving(inventory, *names))]
+
+    assert [problem.code for problem in problems] == (["last-replica"] if role else [])
+    assert all(f"{role} nodes would be left" in problem.what for problem in problems)
+
+
+def test_one_of_three_is_replaced_and_the_only_one_is_not(inventory):
+    successor = Successor(name="new", address="10.0.0.99")
+
+    assert not [*last_ones(inventory, leaving(inventory, "mq-1", successor=successor))]
+    assert [*last_ones(inventory, leaving(inventory, "m-1", successor=successor))]
+
+
+def test_an_unknown_node_is_a_problem(inventory):
+    with pytest.raises(ConfigError, match="no node has this name"):
+        _wished(inventory, Wish(verb="remove-node", names=("db-9",)))
+
+
+def test_a_removal_that_would_leave_an_even_number_leaves_the_inventory(inventory):
+    before = inventory.path.read_text()
+
+    with pytest.raises(ConfigError, match="4 database nodes"):
+        _without(inventory, leaving(inventory, "db-5"))
+
+    assert inventory.path.read_text() == before
+
+
+def test_a_replaced_node_keeps_its_place_and_its_roles(inventory):
+    departure = leaving(inventory, "db-2", successor=Successor(name="db-6", address="10.0.0.16"))
+
+    changed = yaml.safe_load(_changed(departure, inventory.path.read_text()))
+
+    assert changed["nodes"][1] == {"name": "db-6", "address": "10.0.0.16", "roles": ["database"]}
+
+
+def test_new_nodes_are_written_once(inventory):
+    new = [NewNode(name=f"mq-{n}", address=f"10.0.0.2{n}", roles=("queue",)) for n in (4, 5)]
+
+    after = _with_nodes(inventory, new)
+
+    assert [node.name for node in after.nodes][-2:] == ["mq-4", "mq-5"]
+    assert _with_nodes(after, new) is after
+
+
+def test_a_known_node_at_another_address_is_refused(inventory):
+    with pytest.raises(Refused, match="another address"):
+        _with_nodes(inventory, [NewNode(name="mq-1", address="10.0.0.99", roles=("queue",))])

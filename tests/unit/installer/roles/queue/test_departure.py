@@ -1,0 +1,56 @@
+import pytest
+
+from installer.roles.queue import probe
+from installer.roles.queue.departure import drain_broker, forget_address, forget_broker
+from installer.roles.queue.settings import Member
+
+
+class Broker:
+    """What the management API would answer, by path."""
+
+    def __init__(self, **replies):
+        self.replies = replies
+
+    def get(self, path):
+        return self.replies.get(path)
+
+
+@pytest.fixture
+def api(monkeypatch):
+    def answer(**replies):
+        monkeypatch.setattr(probe, "Api", lambda node, user: Broker(**replies))
+
+    return answer
+
+
+def test_a_broker_that_does_not_run_has_nothing_to_leave(queue):
+    step = drain_broker(queue())
+
+    assert step.guard.startswith("! systemctl is-active --quiet rabbitmq-server.service || {")
+    assert "emptied mq-2 cloudify <<" in step.guard
+    assert "exec python3" not in step.guard
+
+
+def test_replicas_move_before_a_member_is_forgotten(queue):
+    script = forget_broker(queue(), Member(name="mq-3", address="10.0.0.23")).script
+
+    assert script.index("shrink rabbit@mq-3") < script.index("forget_cluster_node rabbit@mq-3")
+
+
+def test_the_address_of_one_that_left_is_forgotten():
+    assert "del_host({10,0,0,23})." in forget_address(Member(name="mq-3", address="10.0.0.23"))
+    assert forget_address(Member(name="mq-3", address="mq-3.example.com")) == ""
+
+
+def test_a_broker_is_empty_when_no_queue_has_a_replica_there(api):
+    api(queues=[{"name": "q", "members": ["rabbit@mq-1", "rabbit@mq-2"]}])
+
+    assert probe.main(["emptied", "mq-2", "cloudify"]) == 1
+    assert probe.main(["emptied", "mq-3", "cloudify"]) == 0
+
+
+def test_a_broker_is_forgotten_when_no_member_has_its_name(api):
+    api(nodes=[{"name": "rabbit@mq-1"}, {"name": "rabbit@mq-3", "running": False}])
+
+    assert probe.main(["forgotten", "mq-1", "cloudify", "mq-3"]) == 1
+    assert probe.main(["forgotten", "mq-1", "cloudify", "mq-2"]) == 0

@@ -13,11 +13,13 @@ _RESOURCES = "/opt/manager/resources"
 _USER = "cfyuser"
 _FILE = "files.tar.gz"
 _COUNT = f"find {_RESOURCES} -mindepth 2 -not -path '{_RESOURCES}/.*' -type f | wc -l\n"
-# what begins with a dot on top is of one manager alone: uploads under way, syncthing's mark.
+# what begins with a dot on top is of one manager alone: uploads under way, syncthing's mark;
+# `cloudify` and `spec` are the runtime's own types, of the release that is installed.
 # 1: a file changed or went while it was read; what is served is renamed into place, so it is whole
 _READ = f"""\
 cd {_RESOURCES}
-tar --create --anchored --exclude='./.*' --use-compress-program='gzip -1' --file=- . \
+tar --create --anchored --exclude='./.*' --exclude=./cloudify --exclude=./spec \\
+    --use-compress-program='gzip -1' --file=- . \\
     || test $? -eq 1
 """
 # extracted on the same file system where nothing serves or replicates it, then exchanged
@@ -28,7 +30,11 @@ cd {_RESOURCES}
 rm -rf .incoming/restore
 mkdir -p .incoming/restore/new .incoming/restore/old
 tar --extract --gzip --no-same-owner --preserve-permissions --directory=.incoming/restore/new
-for entry in *; do [ ! -e "$entry" ] || mv -- "$entry" .incoming/restore/old/; done
+for entry in *; do
+    case "$entry" in cloudify|spec) continue ;; esac
+    [ ! -e "$entry" ] || mv -- "$entry" .incoming/restore/old/
+done
+rm -rf .incoming/restore/new/cloudify .incoming/restore/new/spec
 for entry in .incoming/restore/new/*; do [ ! -e "$entry" ] || mv -- "$entry" .; done
 rm -rf .incoming/restore
 '

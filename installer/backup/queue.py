@@ -14,7 +14,7 @@ from installer.inventory import Inventory, Role
 _FILE = "definitions.json"
 _OWN = "/etc/rabbitmq/definitions.json"
 _PROGRAM = Path(definitions.__file__).read_text(encoding="utf-8")
-_RUNS = "rabbitmqctl --silent await_startup --timeout 60\n"
+_RUNS = "rabbitmqctl --silent await_startup --timeout 240\n"
 _READ = "exec rabbitmqctl --silent export_definitions -\n"
 _WRITE = f"""\
 program=$(cat <<'PROGRAM'

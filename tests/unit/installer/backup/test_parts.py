@@ -1,11 +1,13 @@
 """What parts ask of nodes, which set each comes from, and how damage is told."""
 
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 
 from installer.actions import backup_parts
 from installer.actions.backup_parts import remove_expired, restore_parts
+from installer.backup import files
 from installer.backup.backup_set import PartTaken
 from installer.backup.files import FilesPart
 from installer.backup.node.definitions import restorable
@@ -183,3 +185,26 @@ def test_every_part_has_a_name_of_its_own():
     names = [part.name for part in PARTS]
 
     assert len(set(names)) == len(names)
+
+
+def test_a_tree_comes_back_whole_and_leaves_what_is_of_this_manager(tmp_path):
+    """The runtime's types are of the installed release; uploads under way are of one manager."""
+    here = ["blueprints/t/new/x", ".incoming/upload", "cloudify/types/here", ".stignore"]
+    there = ["blueprints/t/old/.git/c", "plugins/p/z", "cloudify/types/there", ".incoming/other"]
+    for folder, names in (("here", here), ("there", there)):
+        for name in names:
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).write_text(name)
+    as_user = "setpriv --reuid=cfyuser --regid=cfyuser --init-groups "
+    read = files._READ.replace(files._RESOURCES, str(tmp_path / "there"))
+    write = files._WRITE.replace(files._RESOURCES, str(tmp_path / "here")).replace(as_user, "")
+
+    subprocess.run(["sh", "-euc", f"({read}) | ({write})"], check=True)
+
+    found = {
+        str(p.relative_to(tmp_path / "here")) for p in tmp_path.glob("here/**/*") if p.is_file()
+    }
+    assert found == {
+        *("blueprints/t/old/.git/c", "plugins/p/z"),
+        *(".incoming/upload", "cloudify/types/here", ".stignore"),
+    }

@@ -3,10 +3,12 @@
 import sys
 
 # what needs no pyinfra does not wait for gevent, a third of the time of a quick command
-if sys.argv[1:2] not in (["validate"], ["explain"], ["dbs"], ["brokers"]) and sys.argv[1:3] != [
-    "cluster",
-    "status",
-]:
+if " ".join(sys.argv[1:3]).partition(" -")[0] not in (
+    "brokers list",
+    "cluster status",
+    "dbs list",
+    "dbs shell",
+) and sys.argv[1:2] not in (["validate"], ["explain"]):
     from gevent import monkey
 
     monkey.patch_all()

@@ -93,6 +93,8 @@ SECRET_KINDS: Mapping[str, SecretKind] = {
     "encoding_alphabet": SecretKind(("flask_security", "encoding_alphabet"), _encoding_alphabet),
     "encryption_key": SecretKind(("flask_security", "encryption_key"), new_encryption_key),
     **dict.fromkeys((*FURTHER_KEYS, RETIRED_KEY), SecretKind(None, make=None)),
+    "backup_encryption_password": SecretKind(("backup", "encryption_password"), make=None),
+    "backup_s3_secret_key": SecretKind(("backup", "s3", "secret_key"), make=None),
     "vrrp_password": SecretKind(("loadbalancer", "vrrp_password"), _vrrp_password),
     **{
         f"{kind}_status_reporter": SecretKind(("status_reporter", "tokens", kind), _reporter_token)

@@ -60,17 +60,31 @@ def finished_nodes(path: Path, *, since: datetime) -> frozenset[tuple[str, str]]
 
     The next run of the same kind goes on after them; a run that began before `since` is forgotten.
     """
+    return frozenset(
+        (str(record["phase"]), str(record["node"]))
+        for record in _open_run(path, since)
+        if record["kind"] == EventKind.NODE_FINISHED and record["outcome"] in _GOOD
+    )
+
+
+def begun_nodes(path: Path, *, since: datetime) -> frozenset[tuple[str, str]]:
+    """Return each phase with a node that the last run began, unless all of it is finished."""
+    return frozenset(
+        (str(record["phase"]), str(record["node"]))
+        for record in _open_run(path, since)
+        if record["kind"] == EventKind.NODE_STARTED
+    )
+
+
+def _open_run(path: Path, since: datetime) -> list[dict[str, object]]:
+    """Return the records of the last run if it was killed or failed, and is not too old."""
     records = list(_last_run(path)) if path.exists() else []
     end = records[-1] if records else {}
     if end.get("kind") == EventKind.RUN_FINISHED and end.get("outcome") != Outcome.FAILED:
-        return frozenset()
+        return []
     if not records or datetime.fromisoformat(str(records[0]["time"])) < since:
-        return frozenset()
-    return frozenset(
-        (str(record["phase"]), str(record["node"]))
-        for record in records
-        if record["kind"] == EventKind.NODE_FINISHED and record["outcome"] in _GOOD
-    )
+        return []
+    return records
 
 
 def _end_torn_line(path: Path, descriptor: int) -> None:

@@ -5,6 +5,7 @@ and a rollout runs several commands on each manager.
 """
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -40,21 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _FAILED
 
 
-def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
-    from manager.storage.schema import upgrade_schema
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:
+    from manager.storage.schema import missing_revisions, upgrade_schema
 
     with _database(settings) as database:
+        if options.missing:
+            with database.engine.connect() as connection:
+                missing = missing_revisions(connection)
+            sys.stdout.writelines(f"{revision}\n" for revision in missing)
+            return _FAILED if missing else 0
         sys.stdout.write(f"schema at revision {upgrade_schema(database.engine)}\n")
     return 0
 
 
 def _bootstrap(settings: Settings, _options: argparse.Namespace) -> int:
     from manager.services.bootstrap import bootstrap, parse_secrets
-    from manager.storage.schema import lock_cluster, upgrade_schema
+    from manager.storage.schema import expand_schema, lock_cluster
 
     secrets = parse_secrets(_json_on_stdin())
     with _database(settings) as database:
-        upgrade_schema(database.engine)
+        expand_schema(database.engine)
         with database.session() as session:
             lock_cluster(session.connection())
             bootstrap(session, settings, secrets)
@@ -122,6 +128,16 @@ def _reset_admin_password(settings: Settings, _options: argparse.Namespace) -> i
     return 0
 
 
+def _settle_restored(settings: Settings, _options: argparse.Namespace) -> int:
+    from manager.services.restored import parse_nodes, settle
+
+    nodes = parse_nodes(_json_on_stdin())
+    with _database(settings) as database, database.session() as session:
+        done = settle(session, nodes)
+    sys.stdout.write(json.dumps(dataclasses.asdict(done)) + "\n")
+    return 0
+
+
 def _prepare_sync(settings: Settings, _options: argparse.Namespace) -> int:
     from manager.services.sync_home import prepare_home
 
@@ -162,6 +178,7 @@ _COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "forget": _forget,
     "update-encryption-key": _update_encryption_key,
     "reset-admin-password": _reset_admin_password,
+    "settle-restored": _settle_restored,
     "prepare-sync": _prepare_sync,
     "serve-sync": _serve_sync,
     "worker": _work,
@@ -172,10 +189,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manager", description=__doc__)
     parser.add_argument("--config", type=Path, default=settings_path(), help="manager.yaml")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database's schema up to date")
+    migrate = commands.add_parser(
+        "migrate", help="finish the database's schema, once no manager of an older release runs"
+    )
+    migrate.add_argument(
+        "--missing", action="store_true", help="only list what it lacks; exit 1 if anything"
+    )
     commands.add_parser(
         "bootstrap",
-        help="migrate, create users and tokens, register this manager; secrets as JSON on stdin",
+        help="add to the schema what this release needs, create users and tokens, register this "
+        "manager; secrets as JSON on stdin",
     )
     tokens = commands.add_parser("tokens", help="show the status reporters' tokens")
     tokens.add_argument("--json", action="store_true")
@@ -193,6 +216,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "reset-admin-password",
         help="give the administrator another password and unlock the account; JSON on stdin",
+    )
+    commands.add_parser(
+        "settle-restored",
+        help="end the executions that a restored database believes in, and forget the nodes that"
+        " are not named; JSON on stdin",
     )
     commands.add_parser("prepare-sync", help="write syncthing's first configuration if absent")
     commands.add_parser("serve-sync", help="keep syncthing's devices in step with the managers")

@@ -1,22 +1,19 @@
 """Take what a person changed on nodes into the inventory's settings."""
 
-import os
 import shlex
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
+from installer.actions.inventory_file import change_inventory
 from installer.actions.rollout import Survey
-from installer.config.edit import NotEditable, with_value
+from installer.config.edit import NotEditable
 from installer.config.merge import merged, nested
 from installer.config.source import path_text
 from installer.engine.drift import Drift, Drifted
 from installer.errors import ConfigError, Problem, Refused
-from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 from installer.plan.adoption import NotAdoptable, adopted_settings, lost_keys
 
@@ -105,35 +102,12 @@ def _partial_problems(seen: Survey, inventory: Inventory, found: list[_Found]) -
 
 def _write(inventory: Inventory, settings: Mapping[tuple[str, ...], Any]) -> Inventory:
     """Write the settings into the inventory's text; the former text is kept beside the logs."""
-    before = inventory.path.read_text(encoding="utf-8")
-    text = before
-    for key, value in settings.items():
-        try:
-            text = with_value(text, ("settings", *key), value)
-        except NotEditable as error:
-            where = f"{inventory.path}: settings.{path_text(key)}"
-            what = f"the file is written in a way that cannot be edited; it should say {value!r}"
-            raise Refused(_refusal(where, what)) from error
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    _replace(runs_folder(inventory) / f"{inventory.path.stem}-before-{stamp}.yaml", before)
-    _replace(inventory.path, text)
     try:
-        return load_cluster(inventory.path)
-    except ConfigError:
-        _replace(inventory.path, before)
-        raise
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+        return change_inventory(inventory, {("settings", *k): v for k, v in settings.items()})
+    except NotEditable as error:
+        wished = ", ".join(f"{path_text(key)}: {value!r}" for key, value in settings.items())
+        what = f"the file is written in a way that cannot be edited; it should say {wished}"
+        raise Refused(_refusal(f"{inventory.path}: {error}", what)) from error
 
 
 def _refusal(where: str, what: str) -> Problem:

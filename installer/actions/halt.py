@@ -1,28 +1,27 @@
 """Stop a whole cluster, clients first and the database last, and start it in the other order."""
 
-import functools
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
+from installer.actions.node_phases import Act as NodeAct
+from installer.actions.node_phases import NodePhases
 from installer.actions.restart import ROLES
 from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
-from installer.engine.engine import Engine
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem
-from installer.events import Event, EventKind, Listener, Outcome
 from installer.expand.check import load_cluster
 from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget
-from installer.status.inquiry import look_around
 from installer.status.model import Part
+from installer.status.seen import look_around
 
 _STOP_S = 180
 _START_ORDER = ROLES
@@ -62,8 +61,9 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
-            act = _stop if verb == "stop" else _start
-            phases = tuple(_phases(turns, act, engine, functools.partial(_tell, notify, name.run)))
+            act = stop_units if verb == "stop" else start_units
+            make = NodePhases(engine=engine, notify=notify, run=name.run)
+            phases = tuple(turn_phases(turns, act, make))
             return run_told(phases, notify, name, abort=engine.close)
 
 
@@ -103,12 +103,13 @@ def _units(stage: Stage) -> list[str]:
     return [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
 
 
-def _stop(session: Session, stage: Stage) -> tuple[str, ...]:
+def stop_units(session: Session, stage: Stage) -> tuple[str, ...]:
+    """Stop what runs of a stage's services, the last one first; return a line for each."""
     units = list(reversed(_units(stage)))
     return _systemctl(session, "stop", units) if units else ()
 
 
-def _start(session: Session, stage: Stage) -> tuple[str, ...]:
+def start_units(session: Session, stage: Stage) -> tuple[str, ...]:
     """Start without waiting: a member of etcd is up only once others are; the gate tells."""
     units = _units(stage)
     done = _systemctl(session, "start", units, "--no-block") if units else ()
@@ -141,45 +142,13 @@ def _test(verb: str, unit: str) -> str:
     return f"{negation}systemctl is-active --quiet {shlex.quote(unit)}"
 
 
-def _phases(
-    turns: Iterator[Turn], act: Act, engine: Engine, tell: Callable[..., None]
-) -> Iterator[Phase]:
+def turn_phases(turns: Iterable[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:
+    """Yield a phase for each turn, one after the other; its nodes act side by side."""
     previous: tuple[str, ...] = ()
     for turn in turns:
-        work = functools.partial(_work, turn, act, engine, tell)
-        yield Phase(name=turn.phase, nodes=tuple(turn.stages), work=work, needs=previous)
+        yield make.phase(turn.phase, turn.stages, _on(turn, act), needs=previous)
         previous = (turn.phase,)
 
 
-def _work(turn: Turn, act: Act, engine: Engine, tell: Callable[..., None]) -> PhaseResult:
-    for node in turn.stages:
-        tell(phase=turn.phase, kind=EventKind.NODE_STARTED, node=node)
-    ended = engine.on_each(turn.stages, lambda session: act(session, turn.stages[session.name]))
-    for node, outcome in ended.items():
-        tell(
-            phase=turn.phase,
-            kind=EventKind.NODE_FINISHED,
-            node=node,
-            outcome=_outcome(failed=bool(outcome.error), changed=bool(outcome.value)),
-            seconds=outcome.seconds,
-            changes=outcome.value or (),
-            problems=(outcome.error,) if outcome.error else (),
-        )
-    problems = tuple(outcome.error for outcome in ended.values() if outcome.error)
-    changes = tuple(f"{node}: {c}" for node, outcome in ended.items() for c in outcome.value or ())
-    return PhaseResult(
-        phase=turn.phase,
-        outcome=_outcome(failed=bool(problems), changed=bool(changes)),
-        changes=changes,
-        problems=problems,
-    )
-
-
-def _outcome(*, failed: bool, changed: bool) -> Outcome:
-    if failed:
-        return Outcome.FAILED
-    return Outcome.CHANGED if changed else Outcome.UNCHANGED
-
-
-def _tell(notify: Listener, run: str, **what: object) -> None:
-    notify(Event(run=run, **what))  # type: ignore[arg-type] # fields of Event
+def _on(turn: Turn, act: Act) -> NodeAct:
+    return lambda session, _: act(session, turn.stages[session.name])

@@ -79,7 +79,8 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
             cluster, seen = _decided(cluster, seen, request, promise)
             with journaled(folder / "journal.jsonl", report) as notify:
                 first = transfer_phases(cluster, seen.limited_to(options))
-                results = roll_out(seen, options, notify, first=first)
+                ruled = replace(seen, inventory=cluster.inventory)
+                results = roll_out(ruled, options, notify, first=first)
             commands = {node: seen.engine.session(node).commands for node in cluster.inputs}
     return Installed(
         cluster=cluster,

@@ -1,26 +1,20 @@
 """Gather journals and log files of nodes into one archive, without their secrets."""
 
-import io
-import os
-import tarfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.cluster import open_cluster
 from installer.actions.installed import STATE, this_node
-from installer.actions.masking import Masker, configured_secrets, document_secrets, key_lines
-from installer.actions.node import SECRETS
+from installer.actions.known_secrets import cluster_masker, node_masker
+from installer.actions.masking import Masker
 from installer.actions.on_this_node import on_this_node
-from installer.cluster_secrets import load_secrets
 from installer.engine.engine import Engine
 from installer.engine.outcome import Logs
-from installer.engine.session import Session
+from installer.engine.session import LOGS_S, Session
 from installer.engine.target import target_of
 from installer.errors import Problem
 from installer.expand.check import load_cluster
+from installer.support.archive import new_archive
 
 # the other services write to the journal
 _FOLDERS = ("/var/log/cloudify", "/var/log/postgresql", "/var/log/rabbitmq", "/var/log/nginx")
@@ -35,10 +29,14 @@ class LogWish:
     since: float  # seconds since 1970
     most_mb: int = 32
 
-    def of(self, session: Session) -> Logs:
+    def of(self, session: Session, timeout_s: int = LOGS_S) -> Logs:
         """Return what a node has."""
         return session.logs(
-            since=int(self.since), folders=_FOLDERS, limit=_LARGEST, total=self.most_mb * _MB
+            since=int(self.since),
+            folders=_FOLDERS,
+            limit=_LARGEST,
+            total=self.most_mb * _MB,
+            timeout_s=timeout_s,
         )
 
 
@@ -55,15 +53,7 @@ class Fetched:
 def fetch_cluster_logs(inventory_path: Path, wish: LogWish, target: Path) -> Fetched:
     """Write the archive of all nodes that answer; the others are problems in the result."""
     inventory = load_cluster(inventory_path)
-    inputs = open_cluster(inventory, save=False).inputs
-    known = load_secrets(inventory.secrets_path).values()
-    masker = Masker(
-        (
-            *configured_secrets(inputs),
-            *(secret.reveal() for secret in known),
-            *key_lines(inventory.certificates_path),
-        )
-    )
+    masker = cluster_masker(inventory)
     with Engine([target_of(node) for node in inventory.nodes]) as engine:
         unreachable = engine.connect()
         names = [node.name for node in inventory.nodes if node.name not in unreachable]
@@ -76,13 +66,7 @@ def fetch_cluster_logs(inventory_path: Path, wish: LogWish, target: Path) -> Fet
 def fetch_node_logs(wish: LogWish, target: Path) -> Fetched:
     """Write the archive of this node."""
     installed = this_node((), STATE, check_files=False)
-    masker = Masker(
-        (
-            *document_secrets(installed.config),
-            *(secret.reveal() for secret in load_secrets(SECRETS).values()),
-            *key_lines(STATE / "certificates"),
-        )
-    )
+    masker = node_masker(installed)
     name = installed.config["manager"]["hostname"] or "this-node"
     return _written(target, {name: on_this_node(wish.of)}, masker, ())
 
@@ -90,32 +74,10 @@ def fetch_node_logs(wish: LogWish, target: Path) -> Fetched:
 def _written(
     target: Path, found: Mapping[str, Logs], masker: Masker, problems: tuple[Problem, ...]
 ) -> Fetched:
-    files = 0
-    with _archive(target) as archive:
+    with new_archive(target, masker) as archive:
         for node, logs in found.items():
             for name, text in logs.texts:
-                _add(archive, f"{target.name.removesuffix('.tar.gz')}/{node}/{name}", masker(text))
-                files += 1
+                archive.add(f"{node}/{name}", text)
+        files = len(archive.names)
     cut = tuple(f"{node}/{name}" for node, logs in found.items() for name in logs.cut)
     return Fetched(path=target, files=files, cut=cut, problems=problems)
-
-
-@contextmanager
-def _archive(target: Path) -> Iterator[tarfile.TarFile]:
-    """Yield a new archive for its owner only; one that is not finished is taken away."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as file,
-            tarfile.open(fileobj=file, mode="w:gz") as archive,
-        ):
-            yield archive
-    except BaseException:
-        target.unlink()
-        raise
-
-
-def _add(archive: tarfile.TarFile, name: str, text: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = len(text), 0o600, int(time.time())
-    archive.addfile(member, io.BytesIO(text))

@@ -20,6 +20,13 @@ _FORMS = (
     re.compile(rb"(ctok-[A-Za-z0-9]{6,32}-)[A-Za-z0-9_]{20,128}()"),
     re.compile(rb"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer)\s+)[\w+/=.~-]+()"),
     re.compile(rb"(?i)((?:authentication|execution)-token[\"']?\s*[:=]\s*[\"']?)[\w+/=.~-]+()"),
+    re.compile(rb"(SCRAM-SHA-256\$\d+:)[A-Za-z0-9+/=$:]+()"),
+    re.compile(rb"(<apikey>)[^<]+(</apikey>)"),
+    # what a person wrote into a service's own file; not the name of a file or of a setting
+    re.compile(
+        rb"(?i)((?:password|password_hash|passphrase|passwd|pass|secret|token|cookie|api_?key)"
+        rb"[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}*{$]{6,}()"
+    ),
 )
 
 

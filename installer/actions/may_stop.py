@@ -11,8 +11,8 @@ from installer.foresight.restart_order import Order, may_be_next, restart_order
 from installer.foresight.stopping import Verdict, may_stop
 from installer.foresight.survival import Layout
 from installer.inventory import Inventory
-from installer.status.inquiry import look_around
 from installer.status.presence import Presence
+from installer.status.seen import look_around
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

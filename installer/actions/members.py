@@ -15,16 +15,25 @@ from installer.engine.wire import read_reply
 from installer.errors import ConfigError, InstallerError, Problem
 from installer.inventory import Role, load_inventory
 from installer.secrets import Secret
-from installer.status.collect import Watcher
+from installer.status.collect import ANSWER_S, Watcher
 from installer.status.facts import Answer, NodeFacts, node_facts
 from installer.status.members import (
+    AskedBroker,
     AskedDatabase,
     BrokerRow,
     DatabaseRow,
     broker_rows,
     database_rows,
 )
-from installer.status.request import BROKERS, ETCD, PATRONI, broker_ask, database_asks
+from installer.status.request import (
+    BROKERS,
+    ETCD,
+    PATRONI,
+    QUORUM,
+    broker_ask,
+    database_asks,
+    queues_ask,
+)
 
 _LIMIT_S = 10
 _SERVICE_S = 3.0  # the others are asked over the network
@@ -32,8 +41,13 @@ _SERVICE_S = 3.0  # the others are asked over the network
 
 def list_databases(inventory: Path | None) -> list[DatabaseRow]:
     """Return the database nodes of an inventory, else those that this node's config.yaml names."""
+    return database_rows(asked_databases(inventory))
+
+
+def asked_databases(inventory: Path | None, *, timeout_s: float = ANSWER_S) -> list[AskedDatabase]:
+    """Ask the database nodes of an inventory, else those that this node's config.yaml names."""
     if inventory is not None:
-        told, addresses = _from_controller(inventory, Role.DATABASE)
+        told, addresses = _from_controller(inventory, Role.DATABASE, timeout_s)
         asked = {name: (node.answer(PATRONI), node.answer(ETCD)) for name, node in told.items()}
     else:
         config = this_node(check_files=False).config
@@ -45,12 +59,10 @@ def list_databases(inventory: Path | None) -> list[DatabaseRow]:
         }
         mine = _from_here(asks, _certificate(config, "postgresql_server", "postgresql_client"))
         asked = {n: (mine.answer(f"{PATRONI} {n}"), mine.answer(f"{ETCD} {n}")) for n in addresses}
-    return database_rows(
-        [
-            AskedDatabase(name=name, address=addresses[name], patroni=patroni, etcd=etcd)
-            for name, (patroni, etcd) in asked.items()
-        ]
-    )
+    return [
+        AskedDatabase(name=name, address=addresses[name], patroni=patroni, etcd=etcd)
+        for name, (patroni, etcd) in asked.items()
+    ]
 
 
 def list_brokers(inventory: Path | None) -> list[BrokerRow]:
@@ -58,22 +70,40 @@ def list_brokers(inventory: Path | None) -> list[BrokerRow]:
     if inventory is not None:
         told, addresses = _from_controller(inventory, Role.QUEUE)
         return broker_rows(list(addresses), [node.answer(BROKERS) for node in told.values()])
-    config = this_node(check_files=False).config
+    asked = asked_brokers(this_node(check_files=False).config)
+    return broker_rows([one.name for one in asked], [one.brokers for one in asked])
+
+
+def asked_brokers(config: Document) -> list[AskedBroker]:
+    """Ask the brokers that this node's config.yaml names of all brokers and all queues."""
     addresses = _broker_members(config)
     username = str(value_at(config, ("rabbitmq", "username")) or "cloudify")
     password = Secret(str(value_at(config, ("rabbitmq", "password")) or ""))
-    asks = {n: broker_ask(a, n, username, password) for n, a in addresses.items()}
+    asks = {
+        f"{kind} {name}": make(address, name, username, password)
+        for name, address in addresses.items()
+        for kind, make in ((BROKERS, broker_ask), (QUORUM, queues_ask))
+    }
     mine = _from_here(asks, _certificate(config, "rabbitmq", "rabbitmq"))
-    return broker_rows(list(addresses), [mine.answer(name) for name in addresses])
+    return [
+        AskedBroker(
+            name=name,
+            brokers=mine.answer(f"{BROKERS} {name}"),
+            queues=mine.answer(f"{QUORUM} {name}"),
+        )
+        for name in addresses
+    ]
 
 
-def _from_controller(path: Path, role: Role) -> tuple[dict[str, NodeFacts], dict[str, str]]:
+def _from_controller(
+    path: Path, role: Role, timeout_s: float = ANSWER_S
+) -> tuple[dict[str, NodeFacts], dict[str, str]]:
     """Ask the nodes of a role by SSH; of one that cannot be asked each answer says why."""
     inventory = load_inventory(path)
     nodes = inventory.with_role(role)
     if not nodes:
         raise ConfigError(_none(str(path), role))
-    with Watcher(inventory, nodes) as watcher:
+    with Watcher(inventory, nodes, timeout_s=timeout_s) as watcher:
         facts = watcher.facts()
     silent = {name: Answer(fault=problem.what) for name, problem in facts.silent.items()}
     told = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from installer.cluster_secrets import load_secrets, with_settings
+from installer.config.model import Document
 from installer.errors import NotHealthy, Problem, Refused
 from installer.inventory import Inventory
 
@@ -55,6 +56,19 @@ def administrator(inventory: Inventory, host: str) -> Rest:
         host=host,
         login=_login(inventory),
         context=ssl.create_default_context(cafile=inventory.certificates_path / "ca.crt"),
+    )
+
+
+def node_administrator(config: Document) -> Rest:
+    """Return the API of the manager that a complete config.yaml describes."""
+    manager, ssl_inputs = config["manager"], config["ssl_inputs"]
+    security = manager["security"]
+    word = f"{security['admin_username']}:{security['admin_password']}"
+    ca = ssl_inputs["external_ca_cert_path"] or ssl_inputs["ca_cert_path"]
+    return Rest(
+        host=manager["private_ip"],
+        login=base64.b64encode(word.encode()).decode(),
+        context=ssl.create_default_context(cafile=ca),
     )
 
 

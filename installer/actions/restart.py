@@ -1,11 +1,12 @@
 """Restart a cluster's services one node at a time: the rules allow it first, gates hold after."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
@@ -25,7 +26,7 @@ from installer.journal import finished_nodes
 from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
-from installer.status.inquiry import look_around
+from installer.status.seen import look_around
 
 ROLES = ("database", "queue", "manager", "loadbalancer", "reporter")
 _JOURNAL = "restart.jsonl"
@@ -45,6 +46,17 @@ class RestartRequest:
     def wants(self, role: str, node: str) -> bool:
         """Tell whether this role is restarted on this node."""
         return (not self.roles or role in self.roles) and (not self.nodes or node in self.nodes)
+
+
+class Wishes(Protocol):
+    """What a rolling run asks of its request."""
+
+    @property
+    def interrupt(self) -> bool:
+        """Tell whether services of a single node may pause."""
+
+    def wants(self, role: str, node: str) -> bool:
+        """Tell whether this role has its turn on this node."""
 
 
 def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tuple[PhaseResult, ...]:
@@ -89,10 +101,15 @@ def _demand_roles(request: RestartRequest) -> None:
 class RollingRestart:
     """One run: what restarts where, in which order."""
 
+    verb = "restart"  # the first part of its phases' names
+    title = "Restarting services, one node at a time"
+    or_else = ", or leave it out with --only"
+    roles: tuple[str, ...] = ROLES  # in the order of their phases
+
     def __init__(
         self,
         cluster: Cluster,
-        request: RestartRequest,
+        request: Wishes,
         engine: Engine,
         stages: StagesByRole,
         order: Order,
@@ -106,7 +123,7 @@ class RollingRestart:
         ranked = sorted(stages, key=lambda node: ranks.get(node, -1))
         self.nodes = {
             role: [n for n in ranked if role in stages[n] and request.wants(role, n)]
-            for role in ROLES
+            for role in self.roles
         }
 
     def demand_no_pause(self) -> None:
@@ -115,7 +132,7 @@ class RollingRestart:
             Problem(
                 where=verdict.nodes[0],
                 what=f"{objection.part}: {objection.reason}",
-                remedy="accept the pause with --interrupt, or leave it out with --only",
+                remedy=f"accept the pause with --interrupt{self.or_else}",
                 code="restart-interrupts",
             )
             for verdict in self._impossible
@@ -130,7 +147,7 @@ class RollingRestart:
 
     def go(self, done: Done, notify: Listener) -> tuple[PhaseResult, ...]:
         """Restart what is not done; an error that ends the run tells what is left."""
-        name = RunName(new_run(), "Restarting services, one node at a time")
+        name = RunName(new_run(), self.title)
         finished: set[tuple[str, str]] = set()
 
         def listen(event: Event) -> None:
@@ -146,7 +163,7 @@ class RollingRestart:
     def _demand_beginning(self, done: Done) -> None:
         """Raise Refused, before any restart, while the first node's turn cannot come."""
         waiting = ((r, n) for r, nodes in self.nodes.items() for n in nodes)
-        first = next(((r, n) for r, n in waiting if (_phase(r), n) not in done), None)
+        first = next(((r, n) for r, n in waiting if (self._phase(r), n) not in done), None)
         if first is None:
             return
         role, node = first
@@ -170,20 +187,21 @@ class RollingRestart:
         for role, nodes in self.nodes.items():
             if not nodes:
                 continue
-            phase = _phase(role)
-            restart = self._restart(role, functools.partial(_tell, notify, run, phase))
+            phase = self._phase(role)
+            restart = self._restart(role, functools.partial(tell_of, notify, run, phase))
             ended = {node for name, node in done if name == phase}
-            work = functools.partial(_restart_all, restart, nodes, ended)
+            work = functools.partial(in_turn, restart, nodes, ended)
             yield Phase(
                 name=phase, nodes=tuple(nodes), work=functools.partial(work, phase), needs=previous
             )
             previous = (phase,)
 
+    def _phase(self, role: str) -> str:
+        return f"{self.verb}/{role}"
 
-def _restart_all(
-    restart: NodeRestart, nodes: Sequence[str], ended: set[str], phase: str
-) -> PhaseResult:
-    """Restart one node after the other; the first that fails ends it."""
+
+def in_turn(restart: NodeRestart, nodes: Sequence[str], ended: Set[str], phase: str) -> PhaseResult:
+    """Let one node after the other have its turn; the first that fails ends it."""
     changes: list[str] = []
     for node in nodes:
         if node in ended:
@@ -202,15 +220,12 @@ def _restart_all(
     return PhaseResult(phase=phase, outcome=outcome, changes=tuple(changes))
 
 
-def _phase(role: str) -> str:
-    return f"restart/{role}"
-
-
 def _untold(**_: object) -> None:
     """Take words of a wait before the run."""
 
 
-def _tell(notify: Listener, run: str, phase: str, **what: object) -> None:
+def tell_of(notify: Listener, run: str, phase: str, **what: object) -> None:
+    """Notify of something in a phase of a run, with the further fields of an event."""
     notify(Event(run=run, phase=phase, **what))  # type: ignore[arg-type] # fields of Event
 
 
@@ -226,5 +241,5 @@ def _telling_what_is_left(
             for phase in phases
         }
         words = [f"{name} {', '.join(nodes)}" for name, nodes in left.items() if nodes]
-        error.add_note(f"Not restarted yet: {'; '.join(words)}.")
+        error.add_note(f"Not done yet: {'; '.join(words)}.")
         raise

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 from installer.actions.cluster import Cluster
 from installer.actions.explained import explained
-from installer.actions.may_stop import layout_now
+from installer.actions.permission import PATIENCE_S, Permission
 from installer.actions.rollout import StagesByRole
 from installer.engine.engine import Engine
 from installer.engine.session import Session
 from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.events import EventKind, Outcome
-from installer.foresight.stopping import PARTS, Objection, may_stop, missing, whole
 from installer.state import Gate, Stage, Step, UnitTarget
-from installer.status.inquiry import look_around
 
-_PATIENCE_S = 120.0  # a replica that was restarted catches up
 _AROUND_S = 5.0
 _WATCHED = ("manager", "loadbalancer")  # load balancers look at managers only
 
@@ -49,7 +46,7 @@ class NodeRestart:
         problems: tuple[Problem, ...] = ()
         try:
             self.await_permission(node)
-            self._on(node, lambda session: self._restart(session, changes))
+            self._work(node, changes)
             self._await_settled(node)
         except InstallerError as error:
             problems = error.problems
@@ -74,36 +71,28 @@ class NodeRestart:
             text="restarted by the run before",
         )
 
-    def await_permission(self, node: str, *, patience_s: float = _PATIENCE_S) -> None:
+    def await_permission(self, node: str, *, patience_s: float = PATIENCE_S) -> None:
         """Wait until the node may stop; raises PhaseFailed with what speaks against it."""
-        deadline = time.monotonic() + patience_s
-        while objections := self._objections(node):
-            if time.monotonic() > deadline:
-                raise PhaseFailed(*(_problem(node, objection) for objection in objections))
-            self.tell(kind=EventKind.NODE_NOTE, node=node, text=objections[0].reason)
-            time.sleep(1)
+        permission = Permission(
+            inventory=self.cluster.inventory, role=self.role, interrupt=self.interrupt
+        )
+        note = functools.partial(self.tell, kind=EventKind.NODE_NOTE, node=node)
+        permission.await_for(node, lambda text: note(text=text), patience_s=patience_s)
 
-    def _objections(self, node: str) -> list[Objection]:
-        """Return what speaks against it for this role, but for pauses that were accepted."""
-        inventory = self.cluster.inventory
-        layout, presence = layout_now(inventory), look_around(inventory)
-        found = [o for o in may_stop(layout, presence, {node}).objections if self._is_mine(o)]
-        if not self.interrupt:
-            return found
-        best = may_stop(layout, whole(layout, presence), {node}).objections
-        inherent = {o.part for o in best if not missing(layout, presence)[o.part] - {node}}
-        return [objection for objection in found if objection.part not in inherent]
-
-    def _is_mine(self, objection: Objection) -> bool:
-        return objection.part is PARTS.get(self.role)
+    def _work(self, node: str, changes: list[str]) -> None:
+        """Do what the node's turn is for; raises PhaseFailed."""
+        self._on(node, lambda session: self._restart(session, changes))
 
     def _restart(self, session: Session, changes: list[str]) -> None:
-        stages = self.stages[session.name][self.role]
-        for stage in reversed(stages):
+        self._hand_over(session, changes)
+        for stage in self.stages[session.name][self.role]:
+            self._restart_stage(session, stage, changes)
+
+    def _hand_over(self, session: Session, changes: list[str]) -> None:
+        """Let others take the node's work before its services stop."""
+        for stage in reversed(self.stages[session.name][self.role]):
             if stage.hand_over is not None:
                 self._run(session, stage.hand_over, changes)
-        for stage in stages:
-            self._restart_stage(session, stage, changes)
 
     def _run(self, session: Session, step: Step, changes: list[str]) -> None:
         self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=step.name)
@@ -147,12 +136,3 @@ class NodeRestart:
 def _demand(gate: Gate, session: Session) -> None:
     if problem := session.await_gate(gate).problem:
         raise PhaseFailed(problem)
-
-
-def _problem(node: str, objection: Objection) -> Problem:
-    return Problem(
-        where=node,
-        what=f"must not stop now: {objection.part}: {objection.reason}",
-        remedy=objection.remedy,
-        code="must-not-stop",
-    )

@@ -12,6 +12,7 @@ from installer.actions.graph import RoleStages, build_phases
 from installer.actions.options import RunOptions
 from installer.actions.roles import role_stages
 from installer.actions.stage_run import StageRunner
+from installer.actions.turns import Turns
 from installer.config.model import NodeInputs
 from installer.engine.difference import Difference, difference
 from installer.engine.drift import Drifted, drifted
@@ -21,6 +22,7 @@ from installer.engine.session import Session
 from installer.engine.target import Target
 from installer.errors import NodeUnreachable, PhaseFailed, PreflightError, Problem
 from installer.events import Event, EventKind, Listener, Outcome
+from installer.inventory import Inventory
 from installer.phases import Phase, PhaseResult, run_phases, select_phases
 from installer.state import REFUSED, ManagedFile, NodeState, Stage, Step
 
@@ -61,6 +63,7 @@ class Survey:
     observations: Mapping[str, Observation]
     with_content: bool = False
     part: Part = whole_stage  # what of each stage the run is about
+    inventory: Inventory | None = None  # of a cluster whose rules decide when a service restarts
 
     def on(self, nodes: Collection[str]) -> "Survey":
         """Return the part that these nodes are."""
@@ -162,15 +165,27 @@ def survey(
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = look(engine) if look else _glance(engine, jobs)
-        stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
-        yield Survey(
-            engine=engine,
-            stages=stages,
-            observations=_observe(engine, jobs, stages, with_content=with_content),
-            with_content=with_content,
-            part=part,
-        )
+        yield surveyed(engine, jobs, with_content=with_content, look=look, part=part)
+
+
+def surveyed(
+    engine: Engine,
+    jobs: Sequence[NodeJob],
+    *,
+    with_content: bool = False,
+    look: Look | None = None,
+    part: Part = whole_stage,
+) -> Survey:
+    """Observe these nodes of an engine that is connected to them."""
+    facts = look(engine) if look else _glance(engine, jobs)
+    stages = {job.inputs.name: _stages_of(job, facts[job.inputs.name], part) for job in jobs}
+    return Survey(
+        engine=engine,
+        stages=stages,
+        observations=_observe(engine, jobs, stages, with_content=with_content),
+        with_content=with_content,
+        part=part,
+    )
 
 
 def _observe(
@@ -200,8 +215,13 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
     with Engine([job.target for job in jobs]) as engine:
         if unreachable := engine.connect():
             raise NodeUnreachable(*unreachable.values())
-        facts = _glance(engine, jobs)
-        yield engine, {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
+        yield engine, stages_seen(engine, jobs)
+
+
+def stages_seen(engine: Engine, jobs: Sequence[NodeJob]) -> StagesByRole:
+    """Return what each role is made of on these nodes, as they are."""
+    facts = _glance(engine, jobs)
+    return {job.inputs.name: _stages_of(job, facts[job.inputs.name]) for job in jobs}
 
 
 def _stages_of(
@@ -263,7 +283,9 @@ def roll_out(
     if refusals := seen.refusals():
         raise PreflightError(*refusals)
     run = new_run()
-    runner = StageRunner(seen.engine, seen.observations, notify, run=run, options=options)
+    runner = StageRunner(
+        seen.engine, seen.observations, notify, run=run, options=options, turns=_turns(seen)
+    )
     phases = select_phases(
         build_phases(seen.roles(), runner, base=NODE, first=first),
         only=options.only,
@@ -272,6 +294,17 @@ def roll_out(
     for phase in last:
         phases = (*phases, replace(phase, needs=tuple(earlier.name for earlier in phases)))
     return run_told(phases, notify, RunName(run, options.title), abort=seen.engine.close)
+
+
+def _turns(seen: Survey) -> Turns | None:
+    if seen.inventory is None:
+        return None
+    return Turns(
+        inventory=seen.inventory,
+        engine=seen.engine,
+        stages=seen.stages,
+        observations=seen.observations,
+    )
 
 
 @dataclass(frozen=True, slots=True)

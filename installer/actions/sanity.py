@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from installer.actions.cluster import open_cluster
-from installer.actions.rest import Rest, administrator, unhealthy
+from installer.actions.node import node_inputs
+from installer.actions.node_managers import node_with_manager
+from installer.actions.rest import Rest, administrator, node_administrator, unhealthy
 from installer.errors import NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
@@ -150,6 +152,16 @@ def check_cluster(inventory_path: Path, tell: Tell, *, manager: str | None = Non
     """Try the cluster by its clients' address, or one manager; return the address tried."""
     inventory = load_cluster(inventory_path)
     rest = administrator(inventory, _host(inventory, manager))
+    return _try(rest, tell)
+
+
+def check_node(tell: Tell) -> str:
+    """Try the manager of this node; return the address tried."""
+    config = node_inputs(node_with_manager()).config
+    return _try(node_administrator(config), tell)
+
+
+def _try(rest: Rest, tell: Tell) -> str:
     Sanity(rest=rest, name=f"sanity-{secrets.token_hex(4)}", tell=tell).run()
     return rest.host
 

@@ -2,19 +2,21 @@
 
 import functools
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from installer.actions.explained import explained
 from installer.actions.options import RunOptions
+from installer.actions.turns import Turns
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation, guard_key
 from installer.engine.session import Session
-from installer.errors import Problem
+from installer.errors import PhaseFailed, Problem
 from installer.events import Event, EventKind, Outcome
 from installer.phases import PhaseResult
-from installer.state import Stage
+from installer.state import Stage, Step, UnitTarget
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class _Work:
 class StageRunner:
     """Runs stages with one engine and what was observed of each node before the run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a run is made in one place
         self,
         engine: Engine,
         observations: Mapping[str, Observation],
@@ -53,12 +55,14 @@ class StageRunner:
         *,
         run: str,
         options: RunOptions = _ALL,
+        turns: Turns | None = None,
     ) -> None:
         self._engine = engine
         self._observations = observations
         self._notify = notify
         self._run = run
         self._options = options
+        self._turns = turns
 
     def __call__(self, phase: str, stages: Mapping[str, Stage]) -> PhaseResult:
         """Run the stage on every node; problems are in the result, never raised."""
@@ -84,14 +88,56 @@ class StageRunner:
 
     def _restart_in_turn(self, phase: str, works: dict[str, _Work]) -> None:
         """Restart each node's waiting units; the next node's turn comes after the gate."""
-        for node, work in works.items():
-            for unit in work.restarts:
-                self._tell(EventKind.NODE_NOTE, phase, node, text=f"restart {unit}")
-                self._each(works, [node], functools.partial(_restart, unit))
-                work.changes.append(f"restart {unit}")
-                self._gate(phase, {node: work})
-                if work.problems:
+        waiting = [node for node, work in works.items() if work.restarts]
+        if self._turns is not None and waiting:
+            waiting = self._turns.order(works[waiting[0]].stage, waiting)
+        for node in waiting:
+            for act in (self._await_turn, self._restart, self._return):
+                act(phase, node, works[node])
+                if works[node].problems:
                     return
+
+    def _await_turn(self, phase: str, node: str, work: _Work) -> None:
+        """Wait until the rules allow the restart, and let others take the node's work."""
+        if self._turns is None:
+            return
+        note = functools.partial(self._note, phase, node)
+        try:
+            self._turns.await_turn(work.stage, node, note)
+        except PhaseFailed as error:
+            work.problems += error.problems
+            return
+        if (step := work.stage.hand_over) is not None:
+            note(step.name)
+            self._each({node: work}, [node], lambda session: _run(step, session, work))
+
+    def _restart(self, phase: str, node: str, work: _Work) -> None:
+        for unit in work.restarts:
+            self._note(phase, node, f"restart {unit}")
+            self._each({node: work}, [node], functools.partial(_restart, unit))
+            work.changes.append(f"restart {unit}")
+            self._gate_of_restart(phase, node, work)
+            if work.problems:
+                return
+
+    def _gate_of_restart(self, phase: str, node: str, work: _Work) -> None:
+        """Start what handing over has stopped, and wait for the gate."""
+        if self._turns is not None and work.stage.hand_over is not None:
+            self._each({node: work}, [node], lambda session: _start_all(session, work.stage))
+        if not work.problems:
+            self._gate(phase, {node: work})
+
+    def _return(self, phase: str, node: str, work: _Work) -> None:
+        """Wait until those that watch this node see it again."""
+        if self._turns is None:
+            return
+        try:
+            self._turns.await_settled(work.stage, functools.partial(self._note, phase, node))
+        except PhaseFailed as error:
+            work.problems += error.problems
+
+    def _note(self, phase: str, node: str, text: str) -> None:
+        self._tell(EventKind.NODE_NOTE, phase, node, text=text)
 
     def _gate(self, phase: str, works: dict[str, _Work]) -> None:
         def wait(session: Session) -> None:
@@ -179,6 +225,17 @@ class StageRunner:
 
 def _restart(unit: str, session: Session) -> None:
     session.restart(unit)
+
+
+def _run(step: Step, session: Session, work: _Work) -> None:
+    if session.run_step(step).changed:
+        work.changes.append(step.name)
+
+
+def _start_all(session: Session, stage: Stage) -> None:
+    """Start the stage's units; those that run are left alone."""
+    units = [unit.name for unit in stage.state.units if unit.target is UnitTarget.RUNNING]
+    session.run(f"systemctl start --no-block {shlex.join(units)}")
 
 
 def _worst(outcomes: Iterable[Outcome]) -> Outcome:

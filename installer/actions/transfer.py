@@ -1,5 +1,7 @@
 """Carry the bundle to the nodes that lack something of it."""
 
+from collections.abc import Sequence
+
 from installer.actions.cluster import Cluster
 from installer.actions.rollout import TOOLKIT, TRANSFER, Survey
 from installer.engine.difference import Difference
@@ -17,7 +19,7 @@ def transfer_phases(cluster: Cluster, seen: Survey) -> tuple[Phase, ...]:
     nodes = receiving_nodes(seen)
     if not nodes:
         return ()
-    return (Phase(name=TRANSFER, nodes=nodes, work=lambda: _send(TRANSFER, cluster, nodes)),)
+    return (Phase(name=TRANSFER, nodes=nodes, work=lambda: send_bundle(TRANSFER, cluster, nodes)),)
 
 
 def receiving_nodes(seen: Survey) -> tuple[str, ...]:
@@ -30,7 +32,8 @@ def _installs(change: Difference) -> bool:
     return any(stage.packages for stage in change.stages) or any(s.steps for s in toolkit)
 
 
-def _send(name: str, cluster: Cluster, nodes: tuple[str, ...]) -> PhaseResult:
+def send_bundle(name: str, cluster: Cluster, nodes: Sequence[str]) -> PhaseResult:
+    """Send the nodes what they lack of the cluster's bundle; what they have is not sent again."""
     assert cluster.bundle is not None  # noqa: S101 - there is no such phase without one
     wanted = {node.name: node for node in cluster.inventory.nodes if node.name in nodes}
     shipments = {

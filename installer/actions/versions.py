@@ -16,7 +16,7 @@ from installer.expand.check import load_cluster
 from installer.roles.manager.runtime_config import HOME
 
 # Debian's packages of the services; a pattern is dpkg-query's
-_PACKAGES = (
+PROGRAMS = (
     *("postgresql-[0-9]*", "patroni", "etcd-server", "rabbitmq-server", "erlang-base"),
     *("nginx", "syncthing", "haproxy", "keepalived"),
 )
@@ -75,7 +75,7 @@ def _script() -> str:
     )
     form = r"${Package} ${Version} ${db:Status-Abbrev}\n"
     # it exits 1 for a name that no package has ever had here
-    query = f"dpkg-query -W -f {shlex.quote(form)} {shlex.join(_PACKAGES)} 2>/dev/null || true"
+    query = f"dpkg-query -W -f {shlex.quote(form)} {shlex.join(PROGRAMS)} 2>/dev/null || true"
     return f"{listings}\n{query}\n"
 
 

@@ -65,6 +65,7 @@ def _roles(postgresql: int) -> dict[str, tuple[str, ...]]:
             "python3-etcd",  # Patroni's etcd3 module builds on it; the package offers alternatives
             "etcd-server",
             "etcd-client",
+            "pgbackrest",
         ),
         "queue": ("rabbitmq-server",),
         "manager": ("nginx", "syncthing"),

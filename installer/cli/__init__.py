@@ -6,9 +6,15 @@ from collections.abc import Sequence
 import click
 
 from installer.cli.failure import report_failure
+from installer.cli.sections import ROOT, in_sections
 
 # command → (module, attribute, help): the help stands here so that `-h` imports nothing else
 COMMANDS = {
+    "add-networks": (
+        "installer.cli.networks",
+        "add_networks_to_node",
+        "Give this node addresses in further networks.",
+    ),
     "brokers": ("installer.cli.brokers", "brokers", "The brokers of the cluster: how each is."),
     "bundle": ("installer.cli.bundle", "bundle", "Build and verify the offline bundle."),
     "certificates": (
@@ -43,6 +49,7 @@ COMMANDS = {
         "Install the services of this node's config.yaml.",
     ),
     "logs": ("installer.cli.logs", "logs", "Journals and log files in one archive."),
+    "may-stop": ("installer.cli.may_stop", "may_stop_here", "May this host stop now?"),
     "node": ("installer.cli.node", "node", "Facts of this node."),
     "preflight": (
         "installer.cli.node",
@@ -61,6 +68,11 @@ COMMANDS = {
         "sandbox",
         "Real Debian hosts on this machine, to try and test.",
     ),
+    "sanity-check": (
+        "installer.cli.sanity",
+        "sanity_check",
+        "Let a small blueprint go its whole way through this node.",
+    ),
     "start": ("installer.cli.services", "start", "Start this node's services, in their order."),
     "status-reporter": (
         "installer.cli.status_reporter",
@@ -68,6 +80,16 @@ COMMANDS = {
         "The service that reports this node's status to the managers.",
     ),
     "stop": ("installer.cli.services", "stop", "Stop this node's services, in their order."),
+    "support-bundle": (
+        "installer.cli.support",
+        "support_bundle",
+        "State, configuration and logs of this node in one archive.",
+    ),
+    "update-encryption-key": (
+        "installer.cli.credentials",
+        "update_key",
+        "Seal the manager's stored secrets with a new key.",
+    ),
     "validate": ("installer.cli.validate", "validate", "Check config.yaml or an inventory."),
     "version": ("installer.cli.version", "version", "Which versions are installed here."),
 }
@@ -89,14 +111,20 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+        """Write the commands by sections, without importing them."""
+        for title, names in in_sections(self.list_commands(ctx), ROOT):
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name][2]) for name in names])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def cfy_manager() -> None:
-    """Build and run highly available Cloudify Manager clusters on Debian hosts."""
+    """Build and run highly available Cloudify Manager clusters on Debian hosts.
+
+    Each command has its own -h with an example. Exit codes: 0 done, 2 wrong command line, 3 invalid
+    configuration, 4 preflight failed, 5 a node does not answer, 6 a phase failed, 7 not healthy,
+    8 refused, 130 interrupted; of status, dbs list and brokers list: 0 healthy, 1 degraded, 2 down.
+    """
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,12 +1,11 @@
 """`cfy_manager brokers`: the brokers of the cluster."""
 
-import json
 from pathlib import Path
 
 import click
 
 from installer.actions.members import list_brokers
-from installer.cli.member_table import FROM, JSON, member_table
+from installer.cli.member_table import FROM, JSON, show_members
 from installer.status.members import broker_verdict
 
 
@@ -33,13 +32,4 @@ def list_command(path: Path | None, *, as_json: bool) -> int:
               cfy_manager brokers list -i ten-nodes.yaml --json
     """
     rows = list_brokers(path)
-    verdict = broker_verdict(rows)
-    if as_json:
-        click.echo(json.dumps({"verdict": verdict, "brokers": [row.as_json() for row in rows]}))
-        return verdict.exit_code
-    table = [
-        (row.broker_name, "yes" if row.running else "no", ", ".join(row.alarms) or "-", row.errors)
-        for row in rows
-    ]
-    click.echo(member_table(("broker_name", "running", "alarms", "errors"), table, verdict))
-    return verdict.exit_code
+    return show_members("brokers", rows, broker_verdict(rows), as_json=as_json)

@@ -12,15 +12,20 @@ from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
+from installer.cli.backup import backup, restore
 from installer.cli.credentials import reset_password_of_cluster, update_key_of_cluster
 from installer.cli.halt import start, stop
 from installer.cli.logs import logs_of_cluster
+from installer.cli.networks import add_networks_to_cluster
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
 from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
+from installer.cli.remove_cluster import remove
 from installer.cli.restart import restart
-from installer.cli.sanity import sanity_check
+from installer.cli.sanity import sanity_check_of_cluster
+from installer.cli.support import support_bundle_of_cluster
+from installer.cli.upgrade import upgrade
 from installer.cli.version import version_of_cluster
 from installer.report import print_text, print_timing, report_for
 
@@ -121,12 +126,18 @@ cluster.add_command(plan)
 cluster.add_command(drift)
 cluster.add_command(logs_of_cluster)
 cluster.add_command(reset_password_of_cluster)
-cluster.add_command(sanity_check)
+cluster.add_command(sanity_check_of_cluster)
 cluster.add_command(update_key_of_cluster)
 cluster.add_command(version_of_cluster)
 cluster.add_command(restart)
 cluster.add_command(stop)
 cluster.add_command(start)
+cluster.add_command(remove)
+cluster.add_command(add_networks_to_cluster)
+cluster.add_command(support_bundle_of_cluster)
+cluster.add_command(backup)
+cluster.add_command(restore)
+cluster.add_command(upgrade)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

@@ -4,6 +4,9 @@ import importlib
 
 import click
 
+from installer.cli.sections import CLUSTER, in_sections
+
+_HELP_LENGTH = 110  # of the first sentence; it is wrapped
 # command → module, attribute, help; the others are in cli/cluster.py, which imports the engine
 QUICK = {
     "forecast": (
@@ -44,6 +47,18 @@ class ClusterGroup(click.Group):
         module, attribute, _ = QUICK[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by sections: when a person needs them."""
+        for title, names in in_sections(self.list_commands(ctx), CLUSTER):
+            with formatter.section(title):
+                formatter.write_dl([(name, self._help(ctx, name)) for name in names])
+
+    def _help(self, ctx: click.Context, name: str) -> str:
+        if name in QUICK:
+            return QUICK[name][2]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(_HELP_LENGTH) if command else ""
 
 
 def _rest() -> click.Group:

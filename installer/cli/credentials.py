@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from installer.actions.encryption_key import KeyChanged
 from installer.actions.managers import change_cluster_key, reset_cluster_password
-from installer.actions.node_managers import reset_node_password
+from installer.actions.node_managers import change_node_key, reset_node_password
 from installer.actions.passwords import AdminPassword
 from installer.cli.options import INVENTORY, JSON
 from installer.report import print_text, report_for
@@ -71,7 +72,23 @@ def update_key_of_cluster(path: Path, *, as_json: bool) -> None:
 
     Example: cfy_manager cluster update-encryption-key -i ten-nodes.yaml
     """
-    changed = change_cluster_key(path, report_for(as_json=as_json))
+    _tell_key(change_cluster_key(path, report_for(as_json=as_json)), as_json=as_json)
+
+
+@click.command("update-encryption-key", context_settings=_HELP)
+@JSON
+def update_key(*, as_json: bool) -> None:
+    """Seal the stored secrets of this node's manager with a new key.
+
+    For a manager that was installed alone; managers of a cluster share their key, which
+    `cluster update-encryption-key` changes. Interrupted, run it again: it goes on where it was.
+
+    Example: cfy_manager update-encryption-key
+    """
+    _tell_key(change_node_key(report_for(as_json=as_json)), as_json=as_json)
+
+
+def _tell_key(changed: KeyChanged, *, as_json: bool) -> None:
     if as_json:
         facts = {"values": changed.values, "was_resumed": changed.was_resumed}
         print_text(json.dumps({"kind": "summary", **facts}))

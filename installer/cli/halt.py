@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from installer.actions.halt import start_cluster, stop_cluster
+from installer.cli.confirm import demand_name
 from installer.cli.options import INVENTORY, JSON
-from installer.errors import Problem, Refused
 from installer.inventory import load_inventory
 from installer.report import print_text, print_timing, report_for
 
@@ -24,7 +24,7 @@ def stop(path: Path, *, yes: bool, as_json: bool) -> None:
     Example: cfy_manager cluster stop -i ten-nodes.yaml --yes
     """
     if not yes:
-        _demand_name(load_inventory(path).name)
+        demand_name("cluster stop", "Everything of it stops.", load_inventory(path).name)
     results = stop_cluster(path, report_for(as_json=as_json))
     if not as_json:
         print_timing(results)
@@ -43,15 +43,3 @@ def start(path: Path, *, as_json: bool) -> None:
     if not as_json:
         print_timing(results)
         print_text("Next: cfy cluster status")
-
-
-def _demand_name(name: str) -> None:
-    typed = click.prompt(f"Everything of it stops. Type the cluster's name, {name}, to go on")
-    if typed != name:
-        raise Refused(
-            Problem(
-                where="cluster stop",
-                what=f"{typed} is not the name of the cluster, {name}",
-                remedy="type it exactly, or say --yes",
-            )
-        )

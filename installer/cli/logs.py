@@ -19,7 +19,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
-def _moment(_context: click.Context, _option: click.Parameter, text: str) -> float:
+def moment(_context: click.Context, _option: click.Parameter, text: str) -> float:
     """Return seconds since 1970 of `30m`, `6h`, `2d`, or of a date in UTC."""
     if age := re.fullmatch(r"(\d{1,6})([mhd])", text):
         return time.time() - int(age[1]) * _UNITS[age[2]]
@@ -35,7 +35,7 @@ def _wishes(command: F) -> F:
     since = click.option(
         "--since",
         metavar="AGE|DATE",
-        callback=_moment,
+        callback=moment,
         default="24h",
         show_default=True,
         help="The oldest line wanted: 30m, 6h, 2d, or a date in UTC.",
@@ -74,7 +74,7 @@ def fetch(since: float, most_mb: int, output: Path | None) -> None:
 
     Example: cfy_manager logs fetch --since 2h
     """
-    target = _target(output)
+    target = new_target(output, "logs")
     _tell(fetch_node_logs(LogWish(since=since, most_mb=most_mb), target))
 
 
@@ -88,12 +88,13 @@ def fetch_of_cluster(path: Path, since: float, most_mb: int, output: Path | None
 
     Example: cfy_manager cluster logs fetch -i ten-nodes.yaml --since 2h -o logs.tar.gz
     """
-    target = _target(output)
+    target = new_target(output, "logs")
     _tell(fetch_cluster_logs(path, LogWish(since=since, most_mb=most_mb), target))
 
 
-def _target(output: Path | None) -> Path:
-    target = output or Path(f"logs-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.tar.gz")
+def new_target(output: Path | None, name: str) -> Path:
+    """Return where an archive goes; one that is there already is never overwritten."""
+    target = output or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.tar.gz")
     if target.exists():
         raise click.UsageError(f"{target} is there already: name another file")
     if not target.absolute().parent.is_dir():

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from installer.actions.may_stop import Answer, ask_may_stop
+from installer.actions.may_stop_here import ask_may_stop_here
 from installer.cli.options import INVENTORY
 from installer.errors import Refused
 from installer.foresight.stopping import Verdict
@@ -34,14 +35,38 @@ def may_stop(nodes: tuple[str, ...], path: Path, *, as_json: bool) -> int:
     return 0 if answer.verdict.allows else Refused.exit_code
 
 
-def _tell(answer: Answer) -> None:
-    verdict, order = answer.verdict, answer.order
+@click.command("may-stop", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def may_stop_here(*, as_json: bool) -> int:
+    """Tell whether this host may stop now, asked of the databases and brokers it knows.
+
+    A host with a manager or a load balancer does not know the others: ask on the controller, by
+    `cfy_manager cluster may-stop`. Exit code: 0 it may, 8 it may not, or cannot tell.
+
+    \b
+    Examples: cfy_manager may-stop
+              cfy_manager may-stop && systemctl poweroff
+    """
+    verdict = ask_may_stop_here()
+    if as_json:
+        print_text(json.dumps(_verdict_as_json(verdict)))
+    else:
+        _tell_verdict(verdict)
+    return 0 if verdict.allows else Refused.exit_code
+
+
+def _tell_verdict(verdict: Verdict) -> None:
     names = ", ".join(verdict.nodes)
     print_text(f"{names}: {'may stop now' if verdict.allows else 'must not stop now'}")
     for objection in verdict.objections:
         print_text(f"  {objection.part}: {objection.reason}\n    → {objection.remedy}")
     for note in verdict.notes if verdict.allows else ():
         print_text(f"  note: {note}")
+
+
+def _tell(answer: Answer) -> None:
+    order = answer.order
+    _tell_verdict(answer.verdict)
     print_text(f"May stop next, one at a time: {', '.join(answer.next_nodes) or 'none'}")
     if order.waits_for:
         print_text(f"Not whole now: {', '.join(order.waits_for)}")

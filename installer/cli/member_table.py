@@ -1,10 +1,12 @@
 """What `dbs list` and `brokers list` share: where they ask, and their table."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from installer.status.members import BrokerRow, DatabaseRow
 from installer.status.model import Verdict
 
 FROM = click.option(
@@ -16,6 +18,19 @@ FROM = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 _COLOURS = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red"}
+
+
+def show_members(
+    kind: str, rows: Sequence[DatabaseRow | BrokerRow], verdict: Verdict, *, as_json: bool
+) -> int:
+    """Print the members of a kind and how they are together; return the exit code of that."""
+    if as_json:
+        click.echo(json.dumps({"verdict": verdict, kind: [row.as_json() for row in rows]}))
+        return verdict.exit_code
+    cells = [row.cells() for row in rows]
+    table = [tuple(row.values()) for row in cells]
+    click.echo(member_table(tuple(cells[0]), table, verdict))
+    return verdict.exit_code
 
 
 def member_table(headings: Sequence[str], rows: Sequence[Sequence[str]], verdict: Verdict) -> str:

@@ -31,8 +31,9 @@ def start(services: tuple[str, ...]) -> None:
 def stop(services: tuple[str, ...]) -> None:
     """Stop services of this node, by default all, the last that was started first.
 
-    They start again with the host, or by `cfy_manager start`. In a cluster ask on the controller
-    first whether the others can do without this node: `cfy_manager cluster may-stop`.
+    They start again with the host, or by `cfy_manager start`. In a cluster ask first whether the
+    others can do without this node: `cfy_manager may-stop` here, `cluster may-stop` on the
+    controller.
 
     Example: cfy_manager stop manager_service
     """

@@ -14,39 +14,62 @@ class NotEditable(ValueError):
     """The text is written in a way that this cannot change; a person can."""
 
 
-def with_value(text: str, path: tuple[str, ...], value: object) -> str:
+def with_value(text: str, path: tuple[str | int, ...], value: object) -> str:
     """Return the text with the value at a path of keys; what lacks of the path is made.
+
+    A number is a place in a list, which must be there.
 
     Raises NotEditable when the result would not be the same document but for this value.
     """
     changed = _edited(text, path, value)
-    wanted = merged(yaml.safe_load(text) or {}, nested(path, value))
+    wanted = _with(yaml.safe_load(text) or {}, path, value)
     try:
         is_right = yaml.safe_load(changed) == wanted
     except yaml.YAMLError:
         is_right = False
     if not is_right:
-        raise NotEditable(".".join(path))
+        raise NotEditable(".".join(map(str, path)))
     return changed
 
 
-def _edited(text: str, path: tuple[str, ...], value: object) -> str:
+def _with(document: Any, path: tuple[str | int, ...], value: object) -> Any:
+    """Return the document with the value at a path, as `with_value` is to make it."""
+    places = [at for at, key in enumerate(path) if isinstance(key, int)]
+    if not places:
+        return merged(document, nested(_words(path), value))
+    above, number, below = path[: places[0]], path[places[0]], path[places[0] + 1 :]
+    found = document
+    for key in above:
+        found = found[key]
+    changed = [*found]
+    changed[int(number)] = _with(changed[int(number)], below, value)
+    return merged(document, nested(_words(above), changed))
+
+
+def _words(path: tuple[str | int, ...]) -> tuple[str, ...]:
+    return tuple(map(str, path))
+
+
+def _edited(text: str, path: tuple[str | int, ...], value: object) -> str:
     node = yaml.compose(text, Loader=_Loader)
     if not isinstance(node, yaml.MappingNode):
-        raise NotEditable(".".join(path))
+        raise NotEditable(".".join(map(str, path)))
     for at, key in enumerate(path):
         rest = path[at + 1 :]
         child = _child(node, key)
         if child is None:
-            return _inserted(text, node, nested(path[at:], value), is_root=at == 0)
-        if not rest or not isinstance(child, yaml.MappingNode):
-            new = nested(rest, value) if rest else value
+            return _inserted(text, node, nested(_words(path[at:]), value), is_root=at == 0)
+        into = yaml.SequenceNode if rest and isinstance(rest[0], int) else yaml.MappingNode
+        if not rest or not isinstance(child, into):
+            new = nested(_words(rest), value) if rest else value
             return _replaced(text, node, child, new)
         node = child
-    raise NotEditable(".".join(path))
+    raise NotEditable(".".join(map(str, path)))
 
 
-def _child(node: Any, key: str) -> Any:
+def _child(node: Any, key: str | int) -> Any:
+    if isinstance(key, int):
+        return node.value[key]
     return next((child for name, child in node.value if name.value == key), None)
 
 
@@ -85,5 +108,7 @@ def _block(value: dict[str, Any], column: int) -> str:
 
 
 def _flow(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000
+    )
     return text.removesuffix("\n").removesuffix("\n...").strip()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from installer.config.backup_rules import INVENTORY_BACKUP_RULES
 from installer.config.formats import is_ip
 from installer.config.hardening_rules import INVENTORY_HARDENING_RULES
 from installer.config.manager_rules import MOST_MANAGERS, shares_network
@@ -248,6 +249,7 @@ INVENTORY_RULES: RuleTable = {
     external_certificate_findings: ("settings",),
     setting_password_findings: ("settings",),
     waiver_findings: ("waive",),
+    **INVENTORY_BACKUP_RULES,
     **INVENTORY_PORT_RULES,
     **INVENTORY_HARDENING_RULES,
     **RESILIENCE_RULES,

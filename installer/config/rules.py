@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from installer.config.backup_rules import BACKUP_RULES
 from installer.config.certificates import lacking_certificate_findings
 from installer.config.database_rules import DATABASE_RULES
 from installer.config.hardening_rules import HARDENING_RULES
@@ -139,6 +140,7 @@ CONFIG_RULES: RuleTable = {
     twice_findings: (),
     waiver_findings: ("waive",),
     **SERVICE_RULES,
+    **BACKUP_RULES,
     **DATABASE_RULES,
     **QUEUE_RULES,
     **PORT_RULES,

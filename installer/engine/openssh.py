@@ -16,8 +16,16 @@ CONNECT_S = 2  # OpenSSH knows whole seconds
 
 
 def ssh_line(target: Target) -> str:
-    """Return the shell line of a login that runs an agent; nothing of ~/.ssh/config counts."""
+    """Return the shell line of a login that runs an agent."""
     remote = f"sh -c {shlex.quote(command(sudo=target.user != 'root'))}"
+    return f"exec {shlex.join([*login_words(target, '-T'), remote])}"
+
+
+def login_words(target: Target, terminal: str) -> list[str]:
+    """Return the words of a login, to which a command is added; nothing of ~/.ssh/config counts.
+
+    `terminal` is ssh's own option: -T for none, -tt for one.
+    """
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_S),
@@ -27,12 +35,12 @@ def ssh_line(target: Target) -> str:
     }
     if target.known_hosts is not None:
         options["UserKnownHostsFile"] = target.known_hosts
-    words = ["ssh", "-F", os.devnull, "-T", "-p", str(target.port), "-l", target.user]
+    words = ["ssh", "-F", os.devnull, terminal, "-p", str(target.port), "-l", target.user]
     if target.private_key is not None:
         options["IdentitiesOnly"] = "yes"
         words += ["-i", target.private_key]
     words += [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return f"exec {shlex.join([*words, '--', target.address or 'localhost', remote])}"
+    return [*words, "--", target.address or "localhost"]
 
 
 def local_line() -> str:

@@ -92,6 +92,24 @@ class Logs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a node may take over many questions, and how much its files may be."""
+
+    seconds: int
+    file_bytes: int
+    all_files_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a node answered: texts by name, those that are cut off, and why others failed."""
+
+    texts: tuple[tuple[str, bytes], ...]
+    cut: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]  # name, reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """What a node knows of a failure: the lines that show a cause, and its journals' ends."""
 

@@ -23,10 +23,12 @@ from installer.engine.observation import (
     revealed,
 )
 from installer.engine.outcome import (
+    Answers,
     Applied,
     ClockReading,
     Diagnosis,
     GateResult,
+    Limits,
     Logs,
     Result,
     StepResult,
@@ -49,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 _OBSERVE_S = 60
 _FACTS_S = 60
-_LOGS_S = 400
+LOGS_S = 400  # the journal of a host with slow disks
 _TRIAL_S = 30
 _MARGIN_S = 30  # a node ends its scripts itself; this is for what it does around them
 
@@ -124,6 +126,23 @@ class Session:
         self._call("units", {"restart": [unit]}, APPLY_S)
         logger.info("%s: restarted %s", self.name, unit)
 
+    def replace_packages(
+        self, versions: Mapping[str, str], units: Sequence[str], *, may_downgrade: bool = False
+    ) -> None:
+        """Stop units, and bring packages to these versions; nothing starts them. One command.
+
+        The node notes first that the units are to run, so that what a kill left is put right by
+        the next run.
+        """
+        request = {
+            "stop": list(units),
+            "packages": [f"{name}={version}" for name, version in sorted(versions.items())],
+            "may_downgrade": may_downgrade,
+            "timeout_s": INSTALL_S,
+        }
+        self._call("upgrade", request, INSTALL_S)
+        logger.info("%s: stopped %s, packages %s", self.name, units, request["packages"])
+
     def await_gate(self, gate: Gate, *, alone: bool = False) -> GateResult:
         """Wait on the node until the gate's check passes. One command.
 
@@ -163,11 +182,38 @@ class Session:
         request = diagnose_request(stage, since_s=since_s, said=said)
         return read_diagnosis(self._call("diagnose", request, DIAGNOSE_S), secrets_of(stage))
 
-    def logs(self, *, since: int, folders: Sequence[str], limit: int, total: int) -> Logs:
+    def logs(
+        self,
+        *,
+        since: int,
+        folders: Sequence[str],
+        limit: int,
+        total: int,
+        timeout_s: int = LOGS_S,
+    ) -> Logs:
         """Return the journal and the log files since a moment; sizes in bytes. One command."""
         request = {"since": since, "folders": list(folders), "limit": limit, "total": total}
-        told = self._call("logs", request, _LOGS_S)
+        told = self._call("logs", request, timeout_s)
         return Logs(texts=tuple(told["texts"]), cut=tuple(told["cut"]))
+
+    def support(
+        self, questions: Sequence[tuple[str, str, float]], files: Sequence[str], limits: Limits
+    ) -> Answers:
+        """Return what the node answers, and its configuration files. One command.
+
+        A question is its name, shell text and the seconds it may take; `files` are patterns.
+        """
+        request = {
+            "questions": list(questions),
+            "files": list(files),
+            "limit": limits.file_bytes,
+            "total": limits.all_files_bytes,
+            "limit_s": limits.seconds,
+        }
+        told = self._call("support", request, limits.seconds)
+        return Answers(
+            texts=tuple(told["texts"]), cut=tuple(told["cut"]), failed=tuple(told["failed"])
+        )
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Take stages away from the node and return a line for each thing that went. One command.

@@ -127,17 +127,21 @@ def _stream(target: Target, shipment: Shipment, names: Sequence[str], timeout_s:
 
 
 def _start(target: Target, script: str, *, stdin: object) -> subprocess.Popen:
-    words = (
-        ["sh", "-c", script] if target.is_local else [*ssh_words(target), _remote(target, script)]
-    )
     return subprocess.Popen(
-        words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        script_words(target, script),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
-def _remote(target: Target, script: str) -> str:
+def script_words(target: Target, script: str) -> list[str]:
+    """Return the words that run a shell script on a node as root."""
+    if target.is_local:
+        return ["sh", "-c", script]
     root = "" if target.user == "root" else "sudo -n "
-    return f"{root}sh -c {shlex.quote(script)}"
+    return [*ssh_words(target), f"{root}sh -c {shlex.quote(script)}"]
 
 
 def ssh_words(target: Target) -> list[str]:

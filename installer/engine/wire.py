@@ -25,6 +25,7 @@ _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
 _START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
 _FACTS = ("facts_system", "facts_disk", "facts_network", "facts_software", "facts_sources")
+_PACKAGES = ("base", "script", "files", "written", "observe", "dpkg", "record", "units", "packages")
 _NEEDS = {  # program: the modules it is made of, in order of import
     "script": ("base", "script"),
     "observe": ("base", "script", "files", "written", "observe"),
@@ -32,9 +33,8 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "state": ("base", "script", "files", "written", "record", "users", "units", "state"),
     "state-paths": ("base", "files", "written", "state"),
     "units": ("base", "script", "files", "units"),
-    "packages": (
-        *("base", "script", "files", "written", "observe", "dpkg", "record", "units", "packages"),
-    ),
+    "packages": _PACKAGES,
+    "upgrade": (*_PACKAGES, "upgrade"),
     "removal": ("base", "script", "files", "written", "dpkg", "record", "removal"),
     "written": ("base", "files", "written"),
     "gate": ("base", "script", "probes", "diagnose", "gate"),
@@ -42,6 +42,7 @@ _NEEDS = {  # program: the modules it is made of, in order of import
     "step": ("base", "script", "step"),
     "facts": ("base", "script", "files", "written", "observe", "side_by_side", *_FACTS, "facts"),
     "logs": ("base", "logs"),
+    "support": ("base", "script", "side_by_side", "files", "written", "support"),
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),

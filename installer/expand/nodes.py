@@ -26,7 +26,7 @@ _HEAD = "# Managed by the installer. Local edits are replaced at the next run.\n
 # the sections of `settings` that each role uses
 _EVERYWHERE = ("validations", "status_reporter", "bundle")
 _SETTINGS: Mapping[Role, tuple[str, ...]] = {
-    Role.DATABASE: ("postgresql_server",),
+    Role.DATABASE: ("postgresql_server", "backup"),
     Role.QUEUE: ("rabbitmq",),
     Role.MANAGER: (
         *("manager", "postgresql_client", "ssl_inputs", "rabbitmq", "flask_security"),

@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from installer.cluster_secrets import FURTHER_KEYS, Secrets
-from installer.config.merge import merged
+from installer.cluster_secrets import FURTHER_KEYS, SECRET_KINDS, Secrets
+from installer.config.merge import merged, nested
 from installer.config.source import value_at
 from installer.expand.names import (
     BUNDLE_FOLDER,
@@ -76,7 +77,8 @@ def database_sections(cluster: Cluster, node: Node) -> Sections:
             "allowed_clients": _database_clients(cluster),
             "application": application,
             "cluster": _database_cluster(cluster),
-        }
+        },
+        **_backup_secrets(cluster),
     }
 
 
@@ -148,6 +150,14 @@ ROLE_SECTIONS: Mapping[Role, Callable[[Cluster, Node], Sections]] = {
     Role.MANAGER: manager_sections,
     Role.LOADBALANCER: load_balancer_sections,
 }
+
+
+def _backup_secrets(cluster: Cluster) -> Sections:
+    """Return the secrets of backups that are there; others are their owner's, and never made."""
+    names = ("backup_encryption_password", "backup_s3_secret_key")
+    paths = ((SECRET_KINDS[name].config_path or (), name) for name in names)
+    found = (nested(path, cluster.secret(name)) for path, name in paths if name in cluster.secrets)
+    return reduce(merged, found, {})
 
 
 def _further_keys(cluster: Cluster) -> Sections:

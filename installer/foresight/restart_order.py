@@ -22,7 +22,8 @@ def restart_order(layout: Layout, presence: Presence) -> Order:
     """Return an order in which every node may restart, each back before the next goes.
 
     Who is back is whole, so an order exists exactly when each node may stop while all others are
-    there. Whatever is down now goes first; the primary goes last, after a switchover.
+    there. Whatever is down now goes first; who holds the virtual IP goes after the other load
+    balancers, so that the address moves once, and the primary last, after a switchover.
     """
     best = whole(layout, presence)
     names = tuple(
@@ -31,8 +32,9 @@ def restart_order(layout: Layout, presence: Presence) -> Order:
     verdicts = {name: may_stop(layout, best, {name}) for name in names}
     down = frozenset().union(*missing(layout, presence).values())
     ranks: Mapping[str | None, int] = {
-        presence.database_with(Part.SYNCHRONOUS): 1,
-        presence.database_with(Part.LEADER): 2,
+        presence.holder: 1,
+        presence.database_with(Part.SYNCHRONOUS): 2,
+        presence.database_with(Part.LEADER): 3,
     }
     possible = [name for name in names if verdicts[name].allows]
     return Order(

@@ -162,8 +162,21 @@ def _queue_objections(layout: Layout, presence: Presence, nodes: Set[str]) -> It
 def _manager_objections(layout: Layout, presence: Presence, nodes: Set[str]) -> Iterator[Objection]:
     down = missing(layout, presence)[Part.MANAGER]
     fate = manager_fate(layout, down | nodes)
-    if nodes & set(layout.managers) and not fate.outcome.survives:
+    if not nodes & set(layout.managers):
+        return
+    if not fate.outcome.survives:
         yield _objection(fate, down, nodes)
+        return
+    left = [n for n, works in presence.managers.items() if works and n not in nodes]
+    stops = [n for n, works in presence.managers.items() if works and n in nodes]
+    if stops and presence.in_step and not any(presence.in_step.get(name) for name in left):
+        yield Objection(
+            part=Part.MANAGER,
+            reason=f"no other manager has all files: those of {', '.join(stops)} may be nowhere "
+            "else",
+            remedy="wait until syncthing has brought them: `cfy_manager cluster status` tells who "
+            "is behind, and why",
+        )
 
 
 def _entry_objections(layout: Layout, presence: Presence, nodes: Set[str]) -> Iterator[Objection]:
@@ -190,9 +203,24 @@ def _notes(layout: Layout, presence: Presence, nodes: Set[str]) -> Iterator[str]
         successor = presence.database_with(Standing.SYNCHRONOUS)
         yield f"{primary} leads the database: writes pause until {successor or 'another'} leads"
     if nodes & set(layout.managers):
-        yield "executions that run there are taken over by another manager"
+        yield _execution_note(presence, nodes)
     if nodes & set(layout.balancers) and len(layout.balancers) > 1:
+        yield from _address_notes(presence, nodes)
+
+
+def _execution_note(presence: Presence, nodes: Set[str]) -> str:
+    running = {name: n for name, n in presence.executions.items() if name in nodes}
+    if not running:
+        return "executions that run there are taken over by another manager"
+    told = ", ".join(f"{number} on {name}" for name, number in running.items())
+    return f"executions run there, {told}: another manager takes them over"
+
+
+def _address_notes(presence: Presence, nodes: Set[str]) -> Iterator[str]:
+    if presence.holder is None:
         yield "connections through it end if it holds the virtual IP"
+    elif presence.holder in nodes:
+        yield f"{presence.holder} holds the virtual IP: connections through it end"
 
 
 def _would_stand(queue: QuorumQueue, nodes: Set[str]) -> bool:

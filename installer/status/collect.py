@@ -4,9 +4,10 @@ What does not answer in time is told as it is, not raised. Whoever asks again an
 logins, and then a node's answer costs a fork there.
 """
 
+import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from types import TracebackType
@@ -20,11 +21,10 @@ from installer.engine.wire import EXIT, MARK, read_reply
 from installer.errors import Problem
 from installer.inventory import Inventory, Node
 from installer.pki.files import is_ca_changing
-from installer.secrets import Secret
 from installer.status.facts import ClusterFacts, NodeFacts, node_facts
 from installer.status.judge import judge
 from installer.status.model import NodeStatus
-from installer.status.request import node_request
+from installer.status.request import node_request, work_request
 
 logger = logging.getLogger(__name__)
 
@@ -126,13 +126,16 @@ class Watcher:
         nodes: Sequence[Node] | None = None,
         *,
         timeout_s: float = ANSWER_S,
+        with_work: bool = False,  # also what each is about: replicas of queues, executions
         open_: Open = open_stream,
     ) -> None:
         self._inventory = inventory
         self._timeout_s = timeout_s
         secrets = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
+        make, limit_s = work_request if with_work else node_request, max(1, int(timeout_s))
+        body = functools.partial(make, inventory, secrets=secrets, timeout_s=timeout_s)
         self._lines = [
-            NodeLine(target_of(node), _request(inventory, node, secrets, timeout_s), open_)
+            NodeLine(target_of(node), Request(_PROGRAM, body(node), limit_s), open_)
             for node in (inventory.nodes if nodes is None else nodes)
         ]
         # a late answer may hold its thread: the next round must not wait for that
@@ -168,13 +171,6 @@ class Watcher:
             seconds=time.monotonic() - began,
             is_ca_changing=is_ca_changing(self._inventory.certificates_path),
         )
-
-
-def _request(
-    inventory: Inventory, node: Node, secrets: Mapping[str, Secret], timeout_s: float
-) -> Request:
-    body = node_request(inventory, node, secrets, timeout_s)
-    return Request(_PROGRAM, body, max(1, int(timeout_s)))
 
 
 def collect_statuses(inventory: Inventory) -> dict[str, NodeStatus]:

@@ -1,5 +1,6 @@
 """What is wrong with the databases: Patroni, etcd, and commits that hang."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ _PARTS = {
     "replica": Part.REPLICA,
 }
 _SERVICE = str(Role.DATABASE)
+_member = functools.partial(Finding, service=_SERVICE, verdict=Verdict.DEGRADED)
 
 
 def members(facts: ClusterFacts) -> dict[str, Mapping[str, Any]]:
@@ -112,7 +114,7 @@ def _member_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
     answer = node.answer(PATRONI)
     if not answer.is_good:
         yield _member(
-            node.name,
+            where=node.name,
             code="patroni-silent",
             what=f"Patroni does not tell how it is: {answer.words}",
             remedy=f"`journalctl -u patroni -n 50` on {node.name}",
@@ -123,7 +125,7 @@ def _member_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
     state = member.get("state") if member else "unknown to the others"
     if state not in _RUNNING:
         yield _member(
-            node.name,
+            where=node.name,
             code="database-member-not-running",
             what=f"PostgreSQL is {state}, says Patroni",
             remedy=f"`patronictl -c /etc/patroni/config.yml list` and "
@@ -132,7 +134,7 @@ def _member_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
         )
     elif node.answer(SQL).fault:
         yield _member(
-            node.name,
+            where=node.name,
             code="database-refuses",
             what=f"PostgreSQL does not answer its administrator: {node.answer(SQL).words}",
             remedy=f"`runuser -u postgres psql` on {node.name}",
@@ -141,24 +143,12 @@ def _member_findings(facts: ClusterFacts, node: NodeFacts) -> Iterator[Finding]:
     lag = lag_bytes(facts, node.name)
     if lag is not None and lag > _MOST_LAG_BYTES:
         yield _member(
-            node.name,
+            where=node.name,
             code="replica-lags",
             what=f"it is {bytes_words(lag)} behind the primary",
             remedy=f"look at load, disk and network of {node.name}",
             state=State.DEGRADED,
         )
-
-
-def _member(name: str, *, code: str, what: str, remedy: str, state: State) -> Finding:
-    return Finding(
-        code=code,
-        where=name,
-        service=_SERVICE,
-        what=what,
-        remedy=remedy,
-        verdict=Verdict.DEGRADED,
-        state=state,
-    )
 
 
 def _commit_findings(facts: ClusterFacts) -> Iterator[Finding]:
@@ -217,7 +207,7 @@ def _etcd_findings(facts: ClusterFacts) -> Iterator[Finding]:
 def _etcd_finding(name: str, reason: str) -> Finding:
     if _has_alarm(reason):
         return _member(
-            name,
+            where=name,
             code="etcd-space-alarm",
             what=f"etcd refuses writes until its alarm is cleared: {reason}",
             remedy="compact and defragment etcd, then `etcdctl alarm disarm`: "
@@ -225,7 +215,7 @@ def _etcd_finding(name: str, reason: str) -> Finding:
             state=State.DEGRADED,
         )
     return _member(
-        name,
+        where=name,
         code="etcd-member-unhealthy",
         what=f"etcd is not healthy: {reason}",
         remedy=f"`journalctl -u etcd -n 50` on {name}",

@@ -93,6 +93,7 @@ def _unit_findings(node: NodeFacts) -> Iterator[Finding]:
 
 
 _UNITS = {
+    "cloudify-backup": Role.DATABASE,
     "etcd": Role.DATABASE,
     "patroni": Role.DATABASE,
     "rabbitmq": Role.QUEUE,

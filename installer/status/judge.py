@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from installer.inventory import Node, Role
-from installer.status import database, entry, host, manager, queue
+from installer.status import backup, database, entry, host, manager, queue
 from installer.status.facts import ClusterFacts
 from installer.status.model import (
     ClusterStatus,
@@ -21,6 +21,7 @@ def judge(facts: ClusterFacts) -> ClusterStatus:
     findings = (
         *host.host_findings(facts),
         *database.database_findings(facts),
+        *backup.backup_findings(facts),
         *queue.queue_findings(facts),
         *manager.manager_findings(facts),
         *entry.entry_findings(facts),
@@ -36,7 +37,7 @@ def judge(facts: ClusterFacts) -> ClusterStatus:
 
 def _summary(facts: ClusterFacts, findings: Sequence[Finding]) -> dict[str, str]:
     lines = {
-        Role.DATABASE: database.database_summary(facts, findings),
+        Role.DATABASE: _databases(facts, findings),
         Role.QUEUE: queue.queue_summary(facts),
         Role.MANAGER: manager.manager_summary(facts),
         Role.LOADBALANCER: entry.entry_summary(facts),
@@ -46,6 +47,11 @@ def _summary(facts: ClusterFacts, findings: Sequence[Finding]) -> dict[str, str]
         for role, line in lines.items()
         if facts.having(role)
     }
+
+
+def _databases(facts: ClusterFacts, findings: Sequence[Finding]) -> str:
+    parts = (database.database_summary(facts, findings), backup.backup_words(facts))
+    return ", ".join(part for part in parts if part)
 
 
 def _node(facts: ClusterFacts, node: Node, findings: Sequence[Finding]) -> NodeStatus:

@@ -7,7 +7,9 @@ from typing import Any
 from installer.status.database import part_of
 from installer.status.facts import Answer
 from installer.status.model import Part, Verdict
+from installer.status.presence import Presence
 from installer.status.queue import alarms_of
+from installer.status.seen import has_etcd, read_brokers, read_databases, read_queues
 
 _RUNNING = ("running", "streaming")
 _STATES = {  # the words of Cloudify's own list
@@ -28,6 +30,15 @@ class AskedDatabase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedBroker:
+    """A broker, and what it answered of all brokers and of all queues."""
+
+    name: str
+    brokers: Answer
+    queues: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseRow:
     """One database node."""
 
@@ -37,6 +48,17 @@ class DatabaseRow:
     alive: bool
     etcd_state: str
     errors: str = ""
+
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "node": self.name,
+            "node_ip": self.node_ip,
+            "state": self.state,
+            "alive": _yes(self.alive),
+            "etcd_state": self.etcd_state,
+            "errors": self.errors,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -52,22 +74,58 @@ class BrokerRow:
     alarms: tuple[str, ...] = ()
     errors: str = ""
 
+    def cells(self) -> dict[str, str]:
+        """Return what stands in a table, by heading."""
+        return {
+            "broker_name": self.broker_name,
+            "running": _yes(self.running),
+            "alarms": ", ".join(self.alarms) or "-",
+            "errors": self.errors,
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {**asdict(self), "alarms": list(self.alarms)}
 
 
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def database_rows(asked: Sequence[AskedDatabase]) -> list[DatabaseRow]:
     """Return a row for each database node that was asked."""
-    views = [one.patroni.value() for one in asked if one.patroni.is_good]
-    view = next((found for found in views if isinstance(found, dict)), {})
-    known = {str(member["name"]): member for member in view.get("members", ())}
+    members = _view(asked).get("members", ())
+    known = {str(member["name"]): member for member in members}
     return [_database_row(one, known.get(one.name, {})) for one in asked]
+
+
+def database_presence(asked: Sequence[AskedDatabase]) -> Presence:
+    """Return what is there of the databases that were asked."""
+    view, etcd = _view(asked), {one.name: has_etcd(one.etcd) for one in asked}
+    return Presence(databases=read_databases(etcd, view), is_paused=bool(view.get("pause")))
+
+
+def broker_presence(asked: Sequence[AskedBroker]) -> Presence:
+    """Return what is there of the brokers that were asked, as the first that answers sees them."""
+    nodes, queues = (
+        next((answer.value() for answer in answers if answer.is_good), None) or ()
+        for answers in ([one.brokers for one in asked], [one.queues for one in asked])
+    )
+    seen = read_brokers(nodes)
+    return Presence(
+        brokers={one.name: seen.get(one.name, False) for one in asked}, queues=read_queues(queues)
+    )
+
+
+def _view(asked: Sequence[AskedDatabase]) -> Mapping[str, Any]:
+    """Return what the first Patroni that answers says of its cluster."""
+    views = (one.patroni.value() for one in asked if one.patroni.is_good)
+    return next((found for found in views if isinstance(found, dict)), {})
 
 
 def _database_row(asked: AskedDatabase, member: Mapping[str, Any]) -> DatabaseRow:
     said = asked.etcd.value() if not asked.etcd.fault else None
-    is_healthy = isinstance(said, dict) and said.get("health") == "true"
+    is_healthy = has_etcd(asked.etcd)
     alive = asked.patroni.is_good and member.get("state") in _RUNNING
     errors = []
     if not asked.patroni.is_good:

@@ -13,6 +13,7 @@ class DatabaseMember:
     etcd: bool  # sees a quorum
     part: Part = Part.NONE
     follows: bool = False  # the leader, or a replica that streams from it
+    lag_bytes: int | None = None  # of a replica; None where nobody knows
 
     @property
     def is_whole(self) -> bool:
@@ -38,7 +39,10 @@ class Presence:
     brokers: Mapping[str, bool] = field(default_factory=dict)
     queues: tuple[QuorumQueue, ...] = ()
     managers: Mapping[str, bool] = field(default_factory=dict)
+    in_step: Mapping[str, bool] = field(default_factory=dict)  # managers that have all files
+    executions: Mapping[str, int] = field(default_factory=dict)  # that run, by manager
     balancers: Mapping[str, bool] = field(default_factory=dict)
+    holder: str | None = None  # of the virtual IP
 
     def database_with(self, part: Part) -> str | None:
         """Return the node whose PostgreSQL has this part and works."""

@@ -1,5 +1,6 @@
 """What is wrong with the brokers: alarms that stop publishers, partitions, a lost majority."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from installer.status.model import Finding, State, Verdict
 from installer.status.request import BROKERS
 
 _SERVICE = str(Role.QUEUE)
+_broker = functools.partial(Finding, service=_SERVICE, verdict=Verdict.DEGRADED)
 _ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
 _PREFIX = "rabbit@"
 
@@ -74,7 +76,7 @@ def _broker_findings(
     answer = facts.nodes[name].answer(BROKERS)
     if not answer.is_good:
         yield _broker(
-            name,
+            where=name,
             code="broker-silent",
             what=f"RabbitMQ does not tell how it is: {answer.words}",
             remedy=f"`journalctl -u rabbitmq-server -n 50` on {name}",
@@ -84,7 +86,7 @@ def _broker_findings(
         return
     if not broker.get("running"):
         yield _broker(
-            name,
+            where=name,
             code="broker-not-running",
             what="the others do not see it run",
             remedy=f"`systemctl start rabbitmq-server` on {name}",
@@ -92,7 +94,7 @@ def _broker_findings(
         )
     for alarm in alarms_of(broker):
         yield _broker(
-            name,
+            where=name,
             code="broker-alarm",
             what=f"its {alarm} alarm is set: no broker of the cluster takes a message meanwhile",
             remedy=f"free {alarm} on {name}; the alarm ends by itself",
@@ -101,7 +103,7 @@ def _broker_findings(
         )
     for other in broker.get("partitions") or ():
         yield _broker(
-            name,
+            where=name,
             code="brokers-parted",
             what=f"it is parted from {other}",
             remedy="mend the network between them, then `systemctl restart rabbitmq-server` on one",
@@ -109,32 +111,12 @@ def _broker_findings(
         )
     if broker.get("being_drained"):
         yield _broker(
-            name,
+            where=name,
             code="broker-in-maintenance",
             what="it is in maintenance mode: it takes no clients and leads no queues",
             remedy=f"`rabbitmq-upgrade revive` on {name}",
             state=State.DEGRADED,
         )
-
-
-def _broker(  # noqa: PLR0913 - a finding's own fields
-    name: str,
-    *,
-    code: str,
-    what: str,
-    remedy: str,
-    state: State,
-    verdict: Verdict = Verdict.DEGRADED,
-) -> Finding:
-    return Finding(
-        code=code,
-        where=name,
-        service=_SERVICE,
-        what=what,
-        remedy=remedy,
-        verdict=verdict,
-        state=state,
-    )
 
 
 def queue_summary(facts: ClusterFacts) -> str:

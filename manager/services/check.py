@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from manager.services.bootstrap import BootstrapSecrets, token_problems
 from manager.services.registration import registration_problems
 from manager.settings import Settings
-from manager.storage.schema import current_revision, head_revision
+from manager.storage.schema import Kind, current_revision, missing_revisions
 
 
 def database_problems(
@@ -18,9 +18,10 @@ def database_problems(
 
     Nothing is wrong exactly when another bootstrap would change nothing.
     """
-    revision, head = current_revision(session.connection()), head_revision()
-    if revision != head:
-        yield f"the schema is at {revision}, the code needs {head}: python -m manager migrate"
+    connection = session.connection()
+    if missing := missing_revisions(connection, (Kind.EXPAND,)):
+        revision, need = current_revision(connection) or None, ", ".join(missing)
+        yield f"the schema is at {revision}, the code needs {need}: python -m manager bootstrap"
         return
     yield from registration_problems(session, settings)
     yield from token_problems(session, settings, secrets.reporter_tokens)

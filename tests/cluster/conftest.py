@@ -13,6 +13,17 @@ from tests.support.sandbox import Sandbox, sandbox_of, skip_where_impossible, ta
 from tests.support.watch import CommandLines
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and those of the shared cluster together.
+
+    Two workers halve the time: hosts wait for each other more than they compute.
+    """
+    shared = {item.path for item in items if "rollout" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "shared-cluster" if item.path in shared else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def machine() -> None:
     """Skip where no sandbox is possible; start from a machine without those of killed runs."""

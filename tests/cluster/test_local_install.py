@@ -94,6 +94,38 @@ def test_a_second_installation_changes_nothing(one_node: OneNode):
     assert one_node.host.install(*one_node.words)["changes"] == []
 
 
+def test_its_key_changes_and_a_secret_is_read_all_the_same(one_node: OneNode):
+    host = one_node.host
+    one_node.cfy("secrets", "create", "kept", "-s", "what must be readable")
+    before = host.run("cat", "/var/lib/cfy_manager/secrets.yaml")
+
+    told = host.manage("update-encryption-key")
+
+    after = host.run("cat", "/var/lib/cfy_manager/secrets.yaml")
+    assert "The key is changed" in told
+    assert [line.split(":")[0] for line in set(before.splitlines()) - set(after.splitlines())] == [
+        "encryption_key"
+    ]
+    assert "what must be readable" in one_node.cfy("secrets", "get", "kept")
+
+
+def test_a_further_network_is_in_its_certificate_and_its_configuration(one_node: OneNode):
+    host = one_node.host
+    words = ("add-networks", "edge=10.78.0.11", "-c", "/root/config.yaml")
+    refused = host.try_run("cfy_manager", *words)
+    host.run("ip", "address", "add", "10.78.0.11/24", "dev", "host0")
+
+    host.manage(*words)
+
+    assert refused.returncode == 8
+    assert "edge: 10.78.0.11" in host.run("cat", "/root/config.yaml")
+    names = "openssl x509 -noout -ext subjectAltName -in /etc/cloudify/ssl/node.crt"
+    assert "IP Address:10.78.0.11" in host.sh(names)
+    (manager,) = json.loads(one_node.cfy("cluster", "managers", "list", "--json"))
+    assert manager["networks"]["edge"] == "10.78.0.11"
+    assert "is sane" in host.manage("sanity-check")
+
+
 def test_removing_one_service_keeps_what_the_others_need(one_node: OneNode):
     host = one_node.host
 

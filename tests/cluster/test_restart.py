@@ -1,19 +1,18 @@
 """A rolling restart under load, killed in its middle and gone on with; refusals of may-stop.
 
-One restart of everything happens in a fixture; the tests look at what its clients saw.
+One restart happens in a fixture; the tests look at what its clients saw.
 """
 
 import json
-import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from installer.errors import Refused
 from installer.foresight.forecast import Loss
-from tests.support.cluster import TOOL, Cluster, wait_until
+from tests.support.cluster import Cluster, wait_until
+from tests.support.killed import Event, events_of, finished, killed_run
 from tests.support.losses import leader, predicted, say
 from tests.support.traffic import Traffic, assert_no_request_failed, assert_nothing_lost, traffic
 
@@ -24,7 +23,6 @@ WRITER_RETRY_S = 0.2
 PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end without warning
 MIDDLE = "restart/queue"  # the kill comes when one of its nodes is done
 HAND_OVER = "Let a replica lead in place of this node"
-Event = dict[str, Any]
 
 
 @dataclass
@@ -48,39 +46,28 @@ class Restarted:
 
 @pytest.fixture(scope="module")
 def restarted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Restarted:
-    """Databases, brokers, managers restarted under their clients; the first run is killed."""
+    """Databases, two brokers, two managers restarted under clients; the first run is killed."""
     with traffic(cluster, tmp_path_factory.mktemp("restart")) as clients:
         seen = Restarted(clients, leader(cluster))
-        seen.killed = killed_restart(cluster)
-        said = cluster.manage(*command(cluster)).stdout
-        seen.resumed = list(map(json.loads, said.splitlines()))
+        seen.killed = killed_run(cluster, command(cluster), is_middle)
+        seen.resumed = events_of(cluster.manage(*command(cluster), "--json").stdout)
     return seen
 
 
+def brokers(cluster: Cluster) -> list[str]:
+    return cluster.having("queue")[:2]
+
+
 def command(cluster: Cluster) -> tuple[str, ...]:
+    """Return the words for all databases, and two of the others: the third adds only time."""
+    nodes = (*cluster.having("database"), *brokers(cluster), *cluster.having("manager")[1:])
     only = (word for role in ("database", "queue", "manager") for word in ("--only", role))
-    return ("cluster", "restart", "-i", str(cluster.inventory), *only, "--json")
+    named = (word for node in nodes for word in ("--node", node))
+    return ("cluster", "restart", "-i", str(cluster.inventory), *only, *named)
 
 
-def killed_restart(cluster: Cluster) -> list[Event]:
-    """Begin a restart, kill it when one node of its middle is done, and return its events."""
-    words = (*TOOL, "sandbox", "exec", cluster.name, "--", *TOOL, *command(cluster))
-    events: list[Event] = []
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            events.append(json.loads(line))
-            if events[-1]["kind"] == "node-finished" and events[-1]["phase"] == MIDDLE:
-                process.kill()
-    return events
-
-
-def finished(events: list[Event], phase: str) -> dict[str, str]:
-    return {
-        event["node"]: event["outcome"]
-        for event in events
-        if event["kind"] == "node-finished" and event["phase"] == phase
-    }
+def is_middle(event: Event) -> bool:
+    return (event["kind"], event.get("phase")) == ("node-finished", MIDDLE)
 
 
 def test_nothing_acknowledged_is_lost_by_a_restart(restarted):
@@ -119,11 +106,11 @@ def test_the_primary_hands_over_and_restarts_last(restarted):
 def test_the_next_run_leaves_alone_what_the_killed_one_restarted(restarted, cluster):
     databases = finished(restarted.resumed, "restart/database")
     (first,) = finished(restarted.killed, MIDDLE)
-    brokers = finished(restarted.resumed, MIDDLE)
+    restarts = finished(restarted.resumed, MIDDLE)
 
     assert databases == dict.fromkeys(cluster.having("database"), "unchanged")
-    assert [node for node, outcome in brokers.items() if outcome == "unchanged"] == [first]
-    assert set(brokers) == set(cluster.having("queue"))
+    assert [node for node, outcome in restarts.items() if outcome == "unchanged"] == [first]
+    assert set(restarts) == set(brokers(cluster))
 
 
 def test_a_broker_must_not_stop_while_another_is_down(restarted, cluster):

@@ -42,14 +42,14 @@ _OFFLINE = {"SYSTEMD_OFFLINE": "1"}
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
     """Write what must be there before packages come, install them, and observe the result."""
-    with _only_one():
+    with only_one():
         remove_leftovers()
         owe_restarts(request["marks"])
         copies = write_ours(request["files"])
         mask_units(request["mask"])
         if request["packages"]:
             wanted = request["packages"], request["timeout_s"]
-            recording(lambda: with_nothing_started(lambda: _install(*wanted)))
+            recording(lambda: with_nothing_started(lambda: install(*wanted)))
         if request["packages"] or request["mask"]:
             run_command(["systemctl", "daemon-reload"], timeout_s=_RELOAD_S)
     seen = observation(request["observe"])
@@ -58,7 +58,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     return seen | {"written": written(), "copies": copies}
 
 
-def _only_one() -> Any:
+def only_one() -> Any:
     """Hold off a second program like this: roles of one node may install at the same time."""
     import fcntl
 
@@ -106,8 +106,11 @@ def _start_time(pid: int) -> str:
         return file.read().split()[21]
 
 
-def _install(packages: list[str], timeout_s: float) -> None:
-    """Install from the bundle when it came, else from the node's own sources."""
+def install(packages: list[str], timeout_s: float, options: tuple[str, ...] = ()) -> None:
+    """Install from the bundle when it came, else from the node's own sources.
+
+    A package may be named with its version, as `name=1.0-1`.
+    """
     deadline = time.monotonic() + timeout_s
     if _needs_repair():
         _run(["dpkg", "--configure", "-a", *_DPKG], deadline)
@@ -117,6 +120,7 @@ def _install(packages: list[str], timeout_s: float) -> None:
         apt = ["apt-get", "-c", BUNDLE]
         _run([*apt, "update"], deadline)
         # An upgrade must be able to stop what runs; the question costs 0.1 s.
+        apt += options
         planned = run_command([*apt, "install", "--simulate", *packages], timeout_s=_LOCK_S)
         is_new = "\n0 upgraded" in planned["stdout"]
         done = _apt_install(apt, packages, deadline, _OFFLINE if is_new else {})

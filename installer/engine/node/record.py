@@ -25,14 +25,14 @@ def recorded(kind: str) -> set[str]:
 
 def record(kind: str, names: set[str]) -> None:
     """Add names to the record, durably."""
-    with _only_one():
+    with only_one():
         if names - recorded(kind):
             _write(f"{HOME}/{kind}", recorded(kind) | names)
 
 
 def forget(kind: str, names: set[str]) -> None:
     """Take names off the record."""
-    with _only_one():
+    with only_one():
         left = recorded(kind) - names
         if left:
             _write(f"{HOME}/{kind}", left)
@@ -40,12 +40,17 @@ def forget(kind: str, names: set[str]) -> None:
             remove([f"{HOME}/{kind}"])
 
 
-def _only_one() -> Any:
-    """Hold off a second program that changes the record: roles of a node run side by side."""
+def records() -> list[str]:
+    """Return where names are recorded, or those that were there before a run that was killed."""
+    return [f"{HOME}/{kind}{end}" for kind in KINDS for end in ("", _BEFORE)]
+
+
+def only_one(name: str = "record.lock") -> Any:
+    """Hold off a second program that does the same: roles of a node run side by side."""
     import fcntl
 
     os.makedirs(HOME, mode=0o700, exist_ok=True)
-    lock = open(f"{HOME}/record.lock", "w")  # noqa: SIM115 - the caller's `with` closes it
+    lock = open(f"{HOME}/{name}", "w")  # noqa: SIM115 - the caller's `with` closes it
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 

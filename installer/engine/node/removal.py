@@ -9,9 +9,10 @@ import pwd
 from installer.engine.node.base import PENDING, Failure
 from installer.engine.node.dpkg import needed_by, present_packages
 from installer.engine.node.files import remove
-from installer.engine.node.record import forget, recorded
+from installer.engine.node.record import forget, only_one, recorded, recording, records
 from installer.engine.node.script import checked, last_lines, run_command
 from installer.engine.node.written import forget as forget_written
+from installer.engine.node.written import written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
@@ -24,15 +25,36 @@ _TOOL_S = 60
 
 def main(request: dict[str, Any]) -> list[str]:
     """Do what `installer.engine.removal` asks for; return a line for each thing that went."""
+    with only_one("removal.lock"):  # one of a controller that was killed may still be at it
+        return _remove(request)
+
+
+def _remove(request: dict[str, Any]) -> list[str]:
+    if not has_traces():
+        return []  # whatever has our names here is somebody else's
+    recording(lambda: None)  # what an installation brought that was killed
+    files = [*request["files"], *(_written_files() if request["is_whole"] else ())]
+    files = list(dict.fromkeys(files))
     told = [*_end_units(request["units"]), *_unmask(request["masked"])]
     told += _purge(set(request["needs"]))
-    told += _mend_hints(request["files"])
-    told += _delete([*request["files"], *request["trees"]], request["kept"])
+    told += _mend_hints(files)
+    told += _delete([*files, *request["trees"]], request["kept"])
     told += _delete_users(set(request["users"]), everyone=request["is_whole"])
     _forget_written(request)
     remove([f"{PENDING}/{unit}" for unit in request["units"]])
     _systemctl("daemon-reload")
     return told
+
+
+def has_traces() -> bool:
+    """Tell whether a run of ours has ever changed this host, and no removal has finished since."""
+    named = any(written().get(kind) for kind in ("file", "unit"))
+    return named or any(os.path.exists(path) for path in records())
+
+
+def _written_files() -> list[str]:
+    """Return the files that our runs wrote, also those that no release wants any more."""
+    return list(written().get("file", ()))
 
 
 def _forget_written(request: dict[str, Any]) -> None:

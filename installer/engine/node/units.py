@@ -51,6 +51,19 @@ def apply_units(change: dict[str, Any]) -> None:
         settle(unit)
 
 
+def stop_units(units: list[str]) -> None:
+    """Stop units one after the other; each has ended before the next is told."""
+    for unit in units:
+        done = run_command(["systemctl", "stop", unit], timeout_s=_STOP_S)
+        if done["code"] != 0:
+            raise Failure(unit, last_lines(done), f"see `journalctl -u {unit} -n 50`")
+
+
+def read_units_again() -> None:
+    """Let systemd know of unit files that changed."""
+    _systemctl("daemon-reload")
+
+
 def _offline(verb: str, *units: str) -> None:
     """Change links of units without systemd.
 

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from installer.backup.settings import BackupSettings
 from installer.roles.database.tuning import FAST_FAILOVER, Failover
 from installer.secrets import Secret
 
@@ -133,6 +134,7 @@ class DatabaseSettings:
     cluster_parameters: Mapping[str, str] = field(hash=False)  # the same on all members
     failover: Failover = FAST_FAILOVER
     etcd_timing: EtcdTiming = EtcdTiming()
+    backup: BackupSettings | None = None
 
     @property
     def peers(self) -> tuple[Member, ...]:

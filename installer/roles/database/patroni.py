@@ -3,6 +3,7 @@
 import json
 
 from installer.roles.database.access import hba_lines
+from installer.roles.database.backup import backup_state, backup_steps
 from installer.roles.database.cluster_config import cluster_config
 from installer.roles.database.etcd import pair_files
 from installer.roles.database.model import DatabaseSettings
@@ -26,13 +27,14 @@ def patroni_stage(db: DatabaseSettings) -> Stage:
     """Return the stage that brings up this member, and with all of them users and database."""
     return Stage(
         name="patroni",
-        state=_member(db),
-        gate=_cluster_gate(db),
+        state=_member(db) | backup_state(db),
+        gate=cluster_gate(db),
         steps=(
             *users_steps(db),  # first: replicas cannot follow with passwords that nobody has yet
             _config_step(db),
             *((application_step(db, db.application),) if db.application else ()),
             _parameters_step(db),
+            *backup_steps(db),
         ),
         hand_over=_hand_over_step(db) if db.peers else None,
     )
@@ -101,7 +103,8 @@ def _rest_ca(db: DatabaseSettings) -> str:
     return f"{TLS_FOLDER}{'/.' * further}/ca.crt"
 
 
-def _cluster_gate(db: DatabaseSettings) -> Gate:
+def cluster_gate(db: DatabaseSettings) -> Gate:
+    """Return the gate that is passed when one leads and all others follow."""
     synchronous = "synchronous" if db.wants_synchronous_standby else "any"
     wanted = (len(db.members), db.release.replica_state, synchronous)
     peers = (peer.address for peer in db.peers)
@@ -119,7 +122,7 @@ def _config_step(db: DatabaseSettings) -> Step:
         name="Change the configuration that all members share",
         guard=probe("patroni", "holds", db.me.address),
         script=probe("patroni", "change", db.me.address, db.rest_user),
-        secrets={"PATRONI_CONFIG": Secret(json.dumps(cluster_config(db))), **_rest_password(db)},
+        secrets={"PATRONI_CONFIG": Secret(json.dumps(cluster_config(db))), **rest_password(db)},
         once=True,
     )
 
@@ -136,7 +139,7 @@ def _parameters_step(db: DatabaseSettings) -> Step:
         script=render(
             "database/parameters.sh.j2", holds=holds, lowered=lowered, restart=restart
         ).decode(),
-        secrets=_rest_password(db),
+        secrets=rest_password(db),
         timeout_s=180,
     )
 
@@ -147,10 +150,11 @@ def _hand_over_step(db: DatabaseSettings) -> Step:
         name="Let a replica lead in place of this node",
         guard=probe("patroni", "leads-not", db.me.address, db.me.name),
         script=probe("patroni", "hand-over", db.me.address, db.rest_user, db.me.name),
-        secrets=_rest_password(db),
+        secrets=rest_password(db),
         timeout_s=180,
     )
 
 
-def _rest_password(db: DatabaseSettings) -> dict[str, Secret]:
+def rest_password(db: DatabaseSettings) -> dict[str, Secret]:
+    """Return what a change by Patroni's REST interface needs."""
     return {"PATRONI_REST_PASSWORD": db.passwords.rest} if db.passwords.rest else {}

@@ -4,8 +4,11 @@ usage: patroni_probe.py cluster HOST MEMBERS REPLICA-STATE SYNCHRONOUS PEER…
        patroni_probe.py holds HOST
        patroni_probe.py change HOST USER
        patroni_probe.py restart HOST USER NAME
+       patroni_probe.py leads HOST NAME
        patroni_probe.py leads-not HOST NAME
-       patroni_probe.py hand-over HOST USER NAME
+       patroni_probe.py hand-over HOST USER NAME [CANDIDATE]
+       patroni_probe.py begin-copy HOST USER
+       patroni_probe.py copy HOST REPLICA-STATE FOLDER
 The wanted part of the cluster's configuration is JSON in the environment variable PATRONI_CONFIG,
 the password of the REST interface in PATRONI_REST_PASSWORD, and who restarts first in LEADER_FIRST
 (yes or no).
@@ -29,10 +32,12 @@ _ANSWER_S = 10.0
 _REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
 _RELOADED_S = 15.0
+_BEGIN_S = 60.0  # a shutdown of PostgreSQL comes first
 _POLL_S = 0.5
 _PASSING = (http.client.UNAUTHORIZED, http.client.CONFLICT)
 _FOLLOWING = ("running", "streaming")
 _SYNCHRONOUS = ("sync_standby", "quorum_standby")
+_COPYING = "creating replica"
 
 
 class Refusal(Exception):
@@ -195,20 +200,84 @@ def check_leads_not(host: str, name: str) -> int:
         return 0
 
 
-def hand_over(host: str, user: str, name: str) -> int:
-    """Let the best replica lead in place of this member, and wait until it does."""
+def check_leads(host: str, name: str) -> int:
+    """Return 0 when this member leads."""
+    return 0 if _leader(Patroni(host).get("/cluster")["members"]) == name else 1
+
+
+def hand_over(host: str, user: str, name: str, candidate: str = "") -> int:
+    """Let a replica lead in place of a member, by default the best one, and wait until it does."""
     patroni = Patroni(host, user)
-    candidate = best_candidate(patroni.get("/cluster")["members"])
-    if candidate is None:
+    wanted = candidate or best_candidate(patroni.get("/cluster")["members"])
+    if wanted is None:
         raise Refusal("no replica may take over: none streams")
-    patroni.change("POST", "/switchover", {"leader": name, "candidate": candidate})
+    patroni.change("POST", "/switchover", {"leader": name, "candidate": wanted})
     deadline = time.monotonic() + _RESTART_S
     while (leader := _leader(patroni.get("/cluster")["members"])) in (None, name):
         if time.monotonic() > deadline:
             raise Refusal(f"{leader or 'nobody'} leads {_RESTART_S:.0f} s after the switchover")
         time.sleep(_POLL_S)
+    if leader != wanted and candidate:
+        raise Refusal(f"{leader} leads after the switchover, and not {candidate}")
     print(f"{leader} leads")  # noqa: T201
     return 0
+
+
+def begin_copy(host: str, user: str) -> int:
+    """Let a replica throw its data away and copy the primary's; return once the old ones are gone.
+
+    One that is about it already is left alone; whatever else it is busy with is given up.
+    """
+    patroni = Patroni(host, user)
+    before = patroni.get("/patroni")
+    if before.get("state") == _COPYING:
+        return 0
+    patroni.change("POST", "/reinitialize", {"force": True})
+    deadline = time.monotonic() + _BEGIN_S
+    while not has_begun(before, patroni.get("/patroni")):
+        if time.monotonic() > deadline:
+            raise Refusal(f"PostgreSQL still runs on the old data after {_BEGIN_S:.0f} s")
+        time.sleep(_POLL_S)
+    return 0
+
+
+def has_begun(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Tell whether PostgreSQL is not the one any more that ran on the old data."""
+    started = "postmaster_start_time"
+    return now.get("state") != "running" or now.get(started) != before.get(started)
+
+
+def tell_copy(host: str, replica_state: str, folder: str) -> int:
+    """Print how far a copy is: the state, whether it follows the primary, and the bytes."""
+    try:
+        member = Patroni(host).get("/patroni")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        member = {"state": f"Patroni does not answer: {error}"}
+    told = {
+        "state": str(member.get("state")),
+        "follows": follows(member, replica_state),
+        "size": _bytes_below(folder),
+    }
+    print(json.dumps(told))  # noqa: T201
+    return 0
+
+
+def follows(member: Mapping[str, Any], replica_state: str) -> bool:
+    """Tell whether a member says of itself that it is a replica that follows."""
+    streams = replica_state != "streaming" or member.get("replication_state") == "streaming"
+    return member.get("role") == "replica" and member.get("state") == "running" and streams
+
+
+def _bytes_below(folder: str) -> int:
+    """Return the bytes that the files of a folder take; files come and go meanwhile."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(f"{place}/{name}").st_blocks * 512
+            except OSError:
+                continue
+    return total
 
 
 def best_candidate(members: Sequence[Mapping[str, Any]]) -> str | None:
@@ -252,8 +321,11 @@ _ACTIONS: dict[str, Callable[..., int]] = {
     "holds": check_config,
     "change": change_config,
     "restart": restart_in_turn,
+    "leads": check_leads,
     "leads-not": check_leads_not,
     "hand-over": hand_over,
+    "begin-copy": begin_copy,
+    "copy": tell_copy,
 }
 
 

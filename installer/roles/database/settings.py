@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from installer.backup.settings import BackupSettings, backup_settings
 from installer.config.hardening_rules import is_strict
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
 from installer.errors import ConfigError, Problem
+from installer.roles.database.backup import ARCHIVE_TIMEOUT, backup_parameters
 from installer.roles.database.model import (
     RELEASES,
     Access,
@@ -33,7 +35,7 @@ _CERTIFICATE_USERS = {  # user: section of `cluster`, prefix of its keys
 def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
     """Return the settings of this node's database; raises ConfigError on an unknown release."""
     server = inputs.config["postgresql_server"]
-    cluster = server["cluster"]
+    cluster, backup = server["cluster"], backup_settings(inputs)
     me, members = _members(inputs, cluster["nodes"])
     if facts.release not in RELEASES:
         raise ConfigError(_unknown_release(inputs.name, facts.release))
@@ -48,12 +50,19 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         application=_application(server.get("application") or {}),
         rest_user=cluster["patroni"]["rest_user"],
         synchronous_mode=cluster["synchronous_mode"] if len(members) > 1 else "off",
-        node_parameters=node_parameters(facts.memory_bytes, server["config"])
+        node_parameters=node_parameters(facts.memory_bytes, _archived(backup) | server["config"])
+        | backup_parameters(backup)
         | (_STRICT_PARAMETERS if is_strict(inputs.config) else {}),
         cluster_parameters=cluster_parameters(server["config"]),
         failover=_failover(cluster["patroni"]),
         etcd_timing=_etcd_timing(cluster["etcd"]),
+        backup=backup,
     )
+
+
+def _archived(backup: BackupSettings | None) -> dict[str, object]:
+    """Return what archiving sets unless the operator says otherwise."""
+    return {"archive_timeout": ARCHIVE_TIMEOUT} if backup else {}
 
 
 def _members(

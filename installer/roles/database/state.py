@@ -22,7 +22,10 @@ def _packages_stage(db: DatabaseSettings) -> Stage:
         content=render("database/10-patroni.conf.j2"),
         before_packages=True,
     )
-    names = (f"postgresql-{db.release.postgresql}", "patroni", "python3-etcd")
+    names = (
+        *(f"postgresql-{db.release.postgresql}", "patroni", "python3-etcd"),
+        *(("pgbackrest",) if db.backup else ()),
+    )
     return Stage(
         name="packages",
         state=NodeState(

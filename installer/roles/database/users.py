@@ -25,7 +25,7 @@ def users_steps(db: DatabaseSettings) -> tuple[Step, ...]:
             name="Set the passwords of the database's own users",
             guard=holds,
             script=_after_primary(db, holds) + change(db, "users", users=list(verifiers)),
-            secrets=_secrets(db) | secrets,
+            secrets=login_secrets(db) | secrets,
         ),
     )
 
@@ -36,7 +36,7 @@ def application_step(db: DatabaseSettings, application: Application) -> Step:
         name=f"Create the user {application.username} and its database {application.database}",
         guard=ask(db, "application_holds", application=application),
         script=change(db, "application", application=application),
-        secrets=_secrets(db) | {"APPLICATION_VERIFIER": application.verifier},
+        secrets=login_secrets(db) | {"APPLICATION_VERIFIER": application.verifier},
     )
 
 
@@ -59,7 +59,7 @@ def _salt(db: DatabaseSettings, user: str) -> bytes:
     return hashlib.sha256(f"{db.cluster_token.reveal()}:{user}".encode()).digest()[:16]
 
 
-def _secrets(db: DatabaseSettings) -> dict[str, Secret]:
+def login_secrets(db: DatabaseSettings) -> dict[str, Secret]:
     """Return what psql needs to log in where the primary is another node."""
     return {"PGPASSWORD": db.passwords.superuser} if db.passwords.superuser else {}
 

@@ -76,6 +76,16 @@ mv {RECORD}.new {RECORD}
     )
 
 
+def schema_step() -> Step:
+    """Return the step that takes from the schema what only managers of an older release use."""
+    return Step(
+        name="Finish the schema of the managers' database",
+        guard=f"cd /\nexec {RUNTIME} migrate --missing\n",
+        script=f"cd /\nexec {RUNTIME} migrate\n",
+        timeout_s=600,  # it may rewrite a large table
+    )
+
+
 def _document(manager: ManagerSettings) -> dict[str, object]:
     bootstrap = manager.bootstrap
     return {

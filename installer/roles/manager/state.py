@@ -203,13 +203,27 @@ def _unit_path(name: str) -> str:
 
 def _rest_gate(manager: ManagerSettings) -> Gate:
     units = (NGINX, REST, WORKER, *((SYNC, RECONCILER) if manager.has_file_sync else ()))
-    ports = manager.web.sites[0].ports
-    words = shlex.join([manager.hostname, f"{TLS}/ca.crt", *map(str, ports)])
     return Gate(
         name="the REST service answers over TLS and asks for a login",
         # one by one: of several, `is-active` is content with any
         check=f"for unit in {' '.join(units)}; do systemctl is-active $unit; done\n"
-        f"exec python3 -I - {words} <<'PROBE'\n{_PROBE}PROBE\n",
+        f"{_ask('login', manager)}",
         timeout_s=90,
         units=units,
     )
+
+
+def works_gate(manager: ManagerSettings) -> Gate:
+    """Return the gate that is passed when a broker and the database's primary serve the manager."""
+    return Gate(
+        name="the manager works with the database and the broker",
+        check=_ask("works", manager),
+        timeout_s=120,
+        units=(NGINX, REST),
+    )
+
+
+def _ask(question: str, manager: ManagerSettings) -> str:
+    ports = map(str, manager.web.sites[0].ports)
+    words = shlex.join([question, manager.hostname, f"{TLS}/ca.crt", *ports])
+    return f"exec python3 -I - {words} <<'PROBE'\n{_PROBE}PROBE\n"

@@ -172,5 +172,25 @@ fi
 """
 
 
+_DISABLED_FLAGS = (
+    "rabbitmqctl --silent list_feature_flags name state stability"
+    ' | awk \'$2 == "disabled" && $3 != "experimental" { found = 1 } END { exit !found }\''
+)
+
+
+def feature_flags_step() -> Step:
+    """Return the step that enables what only a cluster of equal versions may have.
+
+    Source: RabbitMQ, "Feature Flags": after all nodes are upgraded, enable all stable ones; the
+    next upgrade demands it.
+    """
+    return Step(
+        name="Enable all stable feature flags",
+        guard=f"! {_DISABLED_FLAGS}",
+        script="rabbitmqctl --silent enable_feature_flag all",
+        timeout_s=180,
+    )
+
+
 def _probe(*words: str) -> str:
     return f"exec python3 -I - {shlex.join(words)} <<'PROBE'\n{_PROBE}PROBE\n"

@@ -8,6 +8,7 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+kind = "expand"
 
 _TABLES = ("permission_state", "permissions", "user_groups", "group_members", "group_tenants")
 

@@ -223,7 +223,7 @@ def test_what_breaks_a_rule_is_refused_and_the_inventory_is_put_back(inventory, 
     def refuse(path):
         raise ConfigError()
 
-    monkeypatch.setattr("installer.actions.adopt.load_cluster", refuse)
+    monkeypatch.setattr("installer.actions.inventory_file.load_cluster", refuse)
     with pytest.raises(ConfigError):
         adopt(cluster, seen, {"manager-1": (found,)})
 

@@ -43,8 +43,16 @@ def test_of_two_secrets_the_longer_one_goes_first():
         ("Authorization: Basic YWRtaW46eA==", "YWRtaW46eA=="),
         ("{'Authentication-Token': 'WyIwIiwiYWJj'}", "WyIwIiwiYWJj"),
         ("Execution-Token: 0f9a7c3e", "0f9a7c3e"),
+        ("verifier: SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy", "c3RvcmVk:c2VydmVy"),
+        ("<apikey>Rq3bFyZ</apikey>", "Rq3bFyZ"),
+        ('{"user": "x", "password": "by-hand-1"}', "by-hand-1"),
+        ("default_pass = by-hand-1", "by-hand-1"),
+        ("ssl_passphrase='by-hand-1'", "by-hand-1"),
     ],
-    ids=["token", "key", "key that is cut off", "login", "session", "execution"],
+    ids=[
+        *("token", "key", "key that is cut off", "login", "session", "execution"),
+        *("verifier", "syncthing", "json", "rabbitmq", "passphrase"),
+    ],
 )
 def test_what_no_file_of_ours_lists_is_known_by_its_form(text, gone):
     told = Masker([])(text.encode()).decode()
@@ -55,6 +63,7 @@ def test_what_no_file_of_ours_lists_is_known_by_its_form(text, gone):
 
 def test_what_is_no_secret_stays():
     text = b"2026-11-21 db-1 patroni: no action. I am (db-1), the leader; token ctok-abc, key.pem\n"
+    text += b"password_encryption: scram-sha-256\ntls_key_path: /etc/cloudify/node.key\n"
 
     assert Masker(["another-secret", "", "short"])(text) == text
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from installer.actions import may_stop_here as may_stop_here_module
 from installer.actions import members
 from installer.cli.brokers import brokers as brokers_group
 from installer.cli.dbs import dbs
@@ -82,7 +83,7 @@ def test_a_database_by_itself_is_a_cluster_of_one(node):
 
 
 def test_every_broker_is_asked_by_its_name(node):
-    node.answers = {name: brokers() for name in QUEUES}
+    node.answers = {f"brokers {name}": brokers() for name in QUEUES}
 
     rows = members.list_brokers(None)
 
@@ -116,10 +117,53 @@ def test_dbs_list_ends_with_its_verdict(node, changes, code):
 
 
 def test_brokers_list_tells_programs_too(node):
-    node.answers = {name: brokers(queue_2={"mem_alarm": True}) for name in QUEUES}
+    node.answers = {f"brokers {name}": brokers(queue_2={"mem_alarm": True}) for name in QUEUES}
 
     result = CliRunner().invoke(brokers_group, ["list", "--json"], standalone_mode=False)
 
     told = json.loads(result.output)
     assert (result.return_value, told["verdict"]) == (2, "down")
     assert told["brokers"][1]["alarms"] == ["memory alarm"]
+
+
+def may_stop_here(node, monkeypatch, *services, **changes):
+    """Ask as db-1, or queue-1, of which the services are some."""
+    manager = {"private_ip": "10.0.0.1", "hostname": "db-1", **changes}
+    cluster = node.config["postgresql_server"]["cluster"] | {"synchronous_mode": "on"}
+    node.config |= {
+        "services_to_install": list(services),
+        "manager": manager,
+        "postgresql_server": {"cluster": cluster},
+    }
+    monkeypatch.setattr(may_stop_here_module, "this_node", members.this_node)
+    return may_stop_here_module.ask_may_stop_here()
+
+
+def test_a_database_host_knows_whether_it_may_stop(node, monkeypatch):
+    node.answers = answers_of_databases()
+
+    assert may_stop_here(node, monkeypatch, "database_service").allows
+    node.answers |= {"etcd db-3": Answer(fault="gone")}
+    refused = may_stop_here(node, monkeypatch, "database_service")
+    assert [each.part for each in refused.objections] == ["database"]
+
+
+def test_a_broker_host_minds_the_replicas_of_each_queue(node, monkeypatch):
+    names = [f"rabbit@{name}" for name in QUEUES]
+    queue = {"name": "tasks", "members": names, "online": names}
+    node.answers = {f"brokers {name}": brokers() for name in QUEUES}
+    node.answers["quorum-queues queue-2"] = said([queue])
+
+    assert may_stop_here(node, monkeypatch, "queue_service", hostname="queue-1").allows
+    node.answers["quorum-queues queue-2"] = said([queue | {"online": names[:2]}])
+    refused = may_stop_here(node, monkeypatch, "queue_service", hostname="queue-1")
+    assert "queue tasks would have 1 of 3 replicas" in refused.objections[0].reason
+
+
+def test_a_host_with_a_manager_gives_no_leave_by_its_own_word(node, monkeypatch):
+    node.answers = answers_of_databases()
+
+    refused = may_stop_here(node, monkeypatch, "database_service", "manager_service")
+
+    assert [each.part for each in refused.objections] == ["manager"]
+    assert "on the controller" in refused.objections[0].remedy

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from installer.actions import restart_node
+from installer.actions import permission
 from installer.actions.restart_node import NodeRestart
 from installer.engine.outcome import Diagnosis, GateResult, Outcome, StepResult
 from installer.errors import InstallerError, PhaseFailed, Problem
@@ -75,8 +75,8 @@ def presence(monkeypatch):
     """Let a test say what is there of the cluster."""
 
     def say(found):
-        monkeypatch.setattr(restart_node, "look_around", lambda _: found)
-        monkeypatch.setattr(restart_node, "layout_now", lambda _: LAYOUT)
+        monkeypatch.setattr(permission, "look_around", lambda _: found)
+        monkeypatch.setattr(permission, "layout_now", lambda _: LAYOUT)
 
     say(whole(LAYOUT, Presence()))
     return say

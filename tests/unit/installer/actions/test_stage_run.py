@@ -1,5 +1,6 @@
 """The order of work within a stage, over sessions that only take notes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,10 +8,10 @@ import pytest
 from installer.actions.stage_run import StageRunner
 from installer.engine.observation import GuardFact, Observation, guard_key
 from installer.engine.outcome import Applied, Diagnosis, GateResult, Match, Outcome, StepResult
-from installer.errors import InstallerError, Problem
+from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.events import EventKind
 from installer.events import Outcome as Ended
-from installer.state import Gate, Stage, Step
+from installer.state import Gate, NodeState, Stage, Step, Unit
 
 PROBLEM = Problem(where="n", what="broken", remedy="mend it")
 STAGE = Stage(
@@ -55,6 +56,9 @@ class NotingSession:
     def restart(self, unit):
         self._note(f"restart {unit}")
 
+    def run(self, script):
+        self._note(script)
+
     def await_gate(self, gate, *, alone=False):
         self._note("gate")
         return self._gate
@@ -93,10 +97,10 @@ def observation(stage, *held):
 def run():
     notes, events = [], []
 
-    def go(*, held=(), stage=STAGE, **special):
+    def go(*, held=(), stage=STAGE, turns=None, **special):
         sessions = [NotingSession(n, notes, **special.get(n, {})) for n in ("a", "b")]
         seen = {session.name: observation(stage, *held) for session in sessions}
-        runner = StageRunner(OneByOne(sessions), seen, events.append, run="r")
+        runner = StageRunner(OneByOne(sessions), seen, events.append, run="r", turns=turns)
         return runner("db/etcd", {"a": stage, "b": stage}), notes, events
 
     return go
@@ -193,3 +197,50 @@ def test_a_node_that_cannot_tell_the_cause_leaves_the_problem_as_it_is(run):
     result, _, _ = run(b={"gate": missed, "fails": "diagnose"})
 
     assert result.problems == (PROBLEM,)
+
+
+class NotingTurns:
+    """Gives turns from the last node to the first; `refused` never gets one."""
+
+    def __init__(self, notes, refused=None):
+        self._notes, self._refused = notes, refused
+
+    def order(self, stage, nodes):
+        return list(reversed(nodes))
+
+    def await_turn(self, stage, node, note):
+        self._notes.append(("may it?", node))
+        if node == self._refused:
+            raise PhaseFailed(PROBLEM)
+
+    def await_settled(self, stage, note):
+        self._notes.append(("seen again", ""))
+
+
+UNITS = NodeState(units=(Unit(name="x.service"), Unit(name="y.service")))
+LEAVING = replace(
+    STAGE, state=UNITS, steps=(), hand_over=Step(name="Leave", guard="false", script="true")
+)
+WAITING = {"restarts": ("x.service",)}
+
+
+def test_in_a_cluster_each_restart_waits_its_turn_hands_over_and_is_seen_again(run):
+    turns = []
+
+    _, notes, _ = run(stage=LEAVING, turns=NotingTurns(turns), a=WAITING, b=WAITING)
+
+    restarts = [(what, node) for what, node in notes if what in ("Leave", "restart x.service")]
+    assert restarts == [
+        ("Leave", "b"),
+        ("restart x.service", "b"),
+        ("Leave", "a"),
+        ("restart x.service", "a"),
+    ]
+    assert turns == [("may it?", "b"), ("seen again", ""), ("may it?", "a"), ("seen again", "")]
+
+
+def test_a_node_that_must_not_stop_ends_the_phase_before_its_restart(run):
+    result, notes, _ = run(stage=LEAVING, turns=NotingTurns([], "b"), a=WAITING, b=WAITING)
+
+    assert result.problems == (PROBLEM,)
+    assert [what for what, _ in notes if what != "diagnose"] == ["apply", "apply"]

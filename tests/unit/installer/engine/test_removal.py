@@ -192,3 +192,32 @@ def test_a_tree_with_something_that_stays_below_is_left(tmp_path, node):
     node_removal._delete([str(tmp_path / "tree")], [str(tmp_path / "tree" / "kept")])
 
     assert (tmp_path / "tree" / "kept").exists()
+
+
+REQUEST = {
+    **{key: [] for key in ("units", "masked", "needs", "kept", "users")},
+    "files": ["/etc/ours.conf"],
+    "trees": ["/var/lib/postgresql"],
+    "is_whole": True,
+}
+
+
+def test_a_host_without_a_trace_of_us_keeps_what_has_our_names(node, monkeypatch):
+    """An address that was reused belongs to somebody else's PostgreSQL now."""
+    monkeypatch.setattr(node_removal, "written", dict)
+
+    assert node_removal.main(REQUEST) == []
+
+
+def test_files_that_an_older_release_wrote_go_too(node, monkeypatch, tmp_path):
+    old = tmp_path / "old.conf"
+    old.touch()
+    monkeypatch.setattr(node_removal, "written", lambda: {"file": {str(old): "state"}})
+    monkeypatch.setattr(node_removal, "forget_written", lambda _: None)
+    monkeypatch.setattr(node_removal, "_systemctl", lambda *_: None)
+    monkeypatch.setattr(record, "_present", lambda _: set())
+
+    told = node_removal.main({**REQUEST, "files": [], "trees": []})
+
+    assert f"delete {old}" in told
+    assert not old.exists()

@@ -170,6 +170,51 @@ def test_the_primary_restarts_last_and_what_is_down_first():
     assert order.impossible == ()
 
 
+def test_who_holds_the_virtual_ip_goes_after_the_other_load_balancers():
+    """Else the address moves to a load balancer that restarts next, and moves again."""
+    order = restart_order(TEN, replace(WHOLE, holder="lb-1")).nodes
+
+    assert order.index("lb-2") < order.index("lb-1")
+    assert order[-1] == "db-1"
+
+
+IN_STEP = dict.fromkeys(TEN.managers, True)
+
+
+@pytest.mark.parametrize(
+    ("behind", "node", "allowed"),
+    [
+        ((), "manager-1", True),
+        (("manager-2",), "manager-1", True),  # manager-3 has everything
+        (("manager-2",), "manager-2", True),
+        (("manager-2", "manager-3"), "manager-1", False),
+        (("manager-2", "manager-3"), "manager-2", True),
+    ],
+)
+def test_the_only_manager_that_has_all_files_stays(behind, node, allowed):
+    presence = replace(WHOLE, in_step=IN_STEP | dict.fromkeys(behind, False))
+
+    verdict = may_stop(TEN, presence, {node})
+
+    assert verdict.allows is allowed
+    if not allowed:
+        assert "no other manager has all files" in verdict.objections[0].reason
+
+
+def test_a_manager_that_is_down_itself_may_stop_whoever_is_behind():
+    managers = {**WHOLE.managers, "manager-1": False}
+    behind = dict.fromkeys(TEN.managers, False)
+
+    assert may_stop(TEN, replace(WHOLE, managers=managers, in_step=behind), {"manager-1"}).allows
+
+
+def test_executions_that_run_there_are_told():
+    presence = replace(WHOLE, executions={"manager-1": 2, "manager-2": 5})
+
+    assert "2 on manager-1" in may_stop(TEN, presence, {"manager-1"}).notes[0]
+    assert "runs there" not in "".join(may_stop(TEN, presence, {"db-3"}).notes)
+
+
 def test_a_single_node_is_the_proof_that_no_order_exists():
     layout = replace(TEN, balancers=("lb-1",))
 

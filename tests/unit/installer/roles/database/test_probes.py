@@ -5,6 +5,8 @@ from installer.roles.database.etcd_probe import Etcd, Refusal, enable
 from installer.roles.database.patroni_probe import (
     best_candidate,
     cluster_problems,
+    follows,
+    has_begun,
     is_in_turn,
     patch,
 )
@@ -28,6 +30,34 @@ def test_the_synchronous_replica_takes_over_before_one_that_lags_less():
 
 def test_a_replica_that_does_not_follow_never_takes_over():
     assert best_candidate([LEADER, SYNC | {"state": "stopped"}]) is None
+
+
+COPIED = {"role": "replica", "state": "running", "replication_state": "streaming"}
+
+
+@pytest.mark.parametrize(
+    ("member", "replica_state", "expected"),
+    [
+        (COPIED, "streaming", True),
+        (COPIED | {"replication_state": "in archive recovery"}, "streaming", False),
+        (COPIED | {"state": "creating replica"}, "streaming", False),
+        ({"role": "replica", "state": "running"}, "running", True),  # Patroni 3 tells no more
+        ({"role": "primary", "state": "running"}, "running", False),
+        ({"state": "Patroni does not answer"}, "streaming", False),
+    ],
+)
+def test_a_copy_is_done_when_the_member_itself_says_that_it_follows(
+    member, replica_state, expected
+):
+    assert follows(member, replica_state) is expected
+
+
+def test_a_copy_has_begun_when_the_old_server_is_gone_even_if_a_new_one_runs():
+    before = {"state": "running", "postmaster_start_time": "10:00"}
+
+    assert not has_begun(before, before)
+    assert has_begun(before, {"state": "creating replica"})
+    assert has_begun(before, before | {"postmaster_start_time": "10:05"})
 
 
 def test_a_missing_leader_is_a_problem():

@@ -1,0 +1,213 @@
+"""Back a cluster up, tell what backups there are, and prove that one can be restored."""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from installer.actions.backup_nodes import (
+    BackupNodes,
+    backup_nodes,
+    call,
+    chosen,
+    demand_repository,
+)
+from installer.actions.backup_parts import part_phases, part_problems
+from installer.actions.cluster import runs_folder
+from installer.actions.install import journaled
+from installer.actions.node_phases import NodePhases, quiet
+from installer.actions.rollout import RunName, new_run, run_told
+from installer.actions.run_log import logged_to
+from installer.actions.running import open_running
+from installer.backup.backup_set import BackupSet, BackupType
+from installer.backup.settings import WORK
+from installer.engine.session import Session
+from installer.errors import PhaseFailed, Problem, Refused
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory
+from installer.lock import hold_lock
+from installer.phases import Phase
+from installer.report import Report
+
+_DATABASE, _EVERYWHERE = "backup/database", "backup/seen by every node"
+_VERIFIED = "backup-verified.jsonl"
+_MOST_DIFFERENCES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a trial restore found, and how long it took."""
+
+    label: str
+    node: str
+    at: str  # ISO 8601
+    seconds: float  # all of it
+    files_s: float  # of that the copying
+    tables: int
+    rows: int
+
+
+def take_backup(path: Path, kind: BackupType, report: Report) -> BackupSet:
+    """Take a backup of a cluster; a killed one leaves nothing that the next does not mend."""
+    inventory = load_cluster(path)
+    demand_repository(inventory)
+    folder = runs_folder(inventory)
+    with hold_lock(folder / "lock", "cluster backup"), logged_to(folder, "backup"):
+        open_running(inventory)
+        with (
+            backup_nodes(inventory) as nodes,
+            journaled(folder / "backup.jsonl", report) as notify,
+        ):
+            name = RunName(new_run(), f"Backing up the cluster {inventory.name}")
+            primary = _demand_primary(nodes)
+            make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
+            phases = (*_take_phases(nodes, make, primary, kind), *part_phases(nodes, make, primary))
+            run_told(phases, notify, name, abort=nodes.engine.close)
+            return nodes.sets()[-1]
+
+
+def list_backups(path: Path) -> tuple[tuple[BackupSet, ...], Mapping[str, Verified]]:
+    """Return the backups of a cluster, oldest first, and the last proof of each by label."""
+    inventory = load_cluster(path)
+    demand_repository(inventory)
+    with backup_nodes(inventory) as nodes:
+        return nodes.sets(), read_verified(inventory)
+
+
+def verify_backup(path: Path, label: str | None, node: str | None, report: Report) -> Verified:
+    """Restore a backup into a scratch folder, start it and compare its rows; nothing is changed."""
+    inventory = load_cluster(path)
+    demand_repository(inventory)
+    folder = runs_folder(inventory)
+    with (
+        hold_lock(folder / "lock", "cluster backup verify"),
+        logged_to(folder, "verify"),
+        backup_nodes(inventory) as nodes,
+        journaled(folder / "verify.jsonl", report) as notify,
+    ):
+        backup = chosen(nodes.sets(), label)
+        place = _place(nodes, node)
+        name = RunName(new_run(), f"Restoring {backup.label} into a scratch folder on {place}")
+        make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
+        act = functools.partial(_verify, backup, folder / _VERIFIED)
+        phases = [make.phase("verify/database", [place], quiet(act))]
+        if backup.parts:
+            check = functools.partial(part_problems, nodes, make, backup)
+            phases.append(make.phase("verify/parts", [place], quiet(check)))
+        run_told(phases, notify, name, abort=nodes.engine.close)
+    return read_verified(inventory)[backup.label]
+
+
+def read_verified(inventory: Inventory) -> dict[str, Verified]:
+    """Return the last proof of each backup that was verified from here."""
+    path = runs_folder(inventory) / _VERIFIED
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = (Verified(**json.loads(line)) for line in lines if line.endswith("}"))
+    return {one.label: one for one in found}
+
+
+def _take_phases(
+    nodes: BackupNodes, make: NodePhases, primary: str, kind: BackupType
+) -> Iterator[Phase]:
+    def take(session: Session) -> tuple[str, ...]:
+        make.note(_DATABASE, session.name, f"pgbackrest backup --type={kind}")
+        label = json.loads(call(session, "take", "take", kind))["label"]
+        return (f"backup {label}",)
+
+    def look(session: Session) -> tuple[str, ...]:
+        _demand_same(session, nodes.ask(primary, _labels))
+        return ()
+
+    yield make.phase(_DATABASE, [primary], quiet(take))
+    if others := [name for name in nodes.databases() if name != primary]:
+        yield make.phase(_EVERYWHERE, others, quiet(look), needs=(_DATABASE,))
+
+
+def _labels(session: Session) -> str:
+    return call(session, "take", "info")
+
+
+def _demand_same(session: Session, seen: str) -> None:
+    """Raise PhaseFailed when a node sees another repository than the primary does."""
+    if json.loads(_labels(session)) == json.loads(seen):
+        return
+    raise PhaseFailed(
+        Problem(
+            where=session.name,
+            what="this node does not see the backups that the primary has written",
+            remedy="mount the same export at backup.path on every database node: after a failover "
+            "this one would write its WAL elsewhere",
+            code="backup-directory-not-shared",
+        )
+    )
+
+
+def _demand_primary(nodes: BackupNodes) -> str:
+    primary = nodes.primary()
+    if primary is None or primary in nodes.silent:
+        raise Refused(
+            Problem(
+                where="database",
+                what="no primary answers that could be backed up",
+                remedy="`cluster status` tells what is wrong",
+                code="backup-without-primary",
+            )
+        )
+    return primary
+
+
+def _place(nodes: BackupNodes, wanted: str | None) -> str:
+    """Return where to verify: on a replica if there is one, so that the primary has peace."""
+    names = nodes.databases()
+    if wanted is not None:
+        if wanted not in names:
+            what = f"{wanted} is no database node that answers"
+            remedy = f"name one of {', '.join(names)}"
+            raise Refused(Problem(where="--node", what=what, remedy=remedy))
+        return wanted
+    primary = nodes.primary()
+    return next((name for name in names if name != primary), names[0])
+
+
+def _verify(backup: BackupSet, record: Path, session: Session) -> tuple[str, ...]:
+    place = f"{WORK}/verify"
+    try:
+        words = ("restore", place, "name", backup.restore_point, backup.label)
+        told = json.loads(call(session, "recover", *words))
+        demand_rows(session.name, backup, told["rows"])
+    finally:
+        call(session, "recover", "remove", place)
+    proof = Verified(
+        label=backup.label,
+        node=session.name,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=told["seconds"],
+        files_s=told["files_s"],
+        tables=len(told["rows"]),
+        rows=sum(told["rows"].values()),
+    )
+    with record.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(proof)) + "\n")
+    return (f"{proof.rows} rows in {proof.tables} tables after {proof.seconds:.0f} s",)
+
+
+def demand_rows(node: str, backup: BackupSet, rows: Mapping[str, int]) -> None:
+    """Raise PhaseFailed when a restored database has other rows than were counted."""
+    tables = sorted(backup.rows.keys() | rows.keys())
+    wrong = [t for t in tables if backup.rows.get(t) != rows.get(t)]
+    if not wrong:
+        return
+    told = ", ".join(
+        f"{t}: {backup.rows.get(t, 'no table')} counted, {rows.get(t, 'no table')} restored"
+        for t in wrong[:_MOST_DIFFERENCES]
+    )
+    raise PhaseFailed(
+        Problem(
+            where=node,
+            what=f"{backup.label} has other rows than were counted when it was taken: {told}",
+            remedy="take a full backup now, and keep this one to look into",
+            code="backup-rows-differ",
+        )
+    )

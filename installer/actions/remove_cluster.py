@@ -1,0 +1,156 @@
+"""Take a cluster away from all its hosts: services stop, clients first, then everything goes."""
+
+import functools
+import operator
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from installer.actions.cluster import Cluster, open_cluster, open_kept, runs_folder
+from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
+from installer.actions.install import journaled
+from installer.actions.node_phases import NodePhases
+from installer.actions.rest import administrator
+from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
+from installer.actions.run_log import logged_to
+from installer.engine.engine import Engine
+from installer.engine.removal import removal
+from installer.engine.session import Session
+from installer.errors import ConfigError, NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
+from installer.expand.check import load_cluster
+from installer.inventory import Inventory
+from installer.lock import hold_lock
+from installer.phases import Phase, PhaseResult
+from installer.report import Report
+from installer.state import Stage
+
+_JOURNAL = "remove.jsonl"
+_PHASE = "remove/all"
+_HOST_S = 600  # ten thousands of small files, on a slow disk
+# ours alone, on every host that we installed
+_HOMES = ("/opt/cfy_manager", "/etc/cloudify", "/var/log/cloudify", "/var/lib/cfy_manager")
+_COMMAND = "/usr/local/bin/cfy_manager"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRequest:
+    """What the operator accepted."""
+
+    without_unreachable: bool = False  # hosts that do not answer keep what they have
+    abandon_deployments: bool = False  # what they installed elsewhere stays there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What went, and which hosts keep what they have."""
+
+    results: tuple[PhaseResult, ...]
+    left: tuple[Problem, ...]
+
+    @property
+    def things(self) -> int:
+        """Return how many things went from all hosts."""
+        return sum(len(result.changes) for result in self.results)
+
+
+def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Removed:
+    """Take everything of ours away from the hosts of an inventory; again finishes what was killed.
+
+    Raises NodeUnreachable or Refused, before any change, for a host that does not answer or
+    deployments that still exist, unless the request accepts it.
+    """
+    inventory = load_cluster(path)
+    folder = runs_folder(inventory)
+    with hold_lock(folder / "lock", "cluster remove"), logged_to(folder, "remove"):
+        if not request.abandon_deployments:
+            _demand_no_deployments(inventory, report.tell)
+        jobs = _known(inventory).jobs()
+        with Engine([job.target for job in jobs]) as engine:
+            left = tuple(engine.connect().values())
+            if left and not request.without_unreachable:
+                raise NodeUnreachable(*left)
+            gone = {problem.where for problem in left}
+            stages = stages_seen(engine, [job for job in jobs if job.inputs.name not in gone])
+            with journaled(folder / _JOURNAL, report) as notify:
+                name = RunName(new_run(), f"Removing the cluster {inventory.name}")
+                make = NodePhases(engine=engine, notify=notify, run=name.run)
+                phases = tuple(_phases(stages, make))
+                results = run_told(phases, notify, name, abort=engine.close)
+    return Removed(results=results, left=left)
+
+
+def _known(inventory: Inventory) -> Cluster:
+    """Return the cluster with what is here of it: only paths and names count for its end."""
+    try:
+        return open_kept(inventory)
+    except ConfigError:  # a certificate lacks
+        return open_cluster(inventory, save=False)
+
+
+def _demand_no_deployments(inventory: Inventory, tell: Callable[[str], None]) -> None:
+    """Raise Refused while the cluster manages something; one that cannot be asked is told."""
+    listing = "/deployments?_all_tenants=true&_size=1&_include=id"
+    try:
+        found = administrator(inventory, _known(inventory).address).call("GET", listing)
+    except (NotHealthy, Refused) as error:
+        tell(f"Nobody could tell whether deployments exist: {error.problems[0].what}")
+        return
+    count = found["metadata"]["pagination"]["total"]
+    if count:
+        raise Refused(
+            Problem(
+                where=f"cluster {inventory.name}",
+                what=f"it manages {count} deployment{'s' * (count != 1)}: what they installed"
+                " elsewhere would have no manager any more",
+                remedy="uninstall them (`cfy deployments list --all-tenants`, `cfy uninstall`), "
+                "or say --abandon-deployments",
+                code="deployments-exist",
+            )
+        )
+
+
+def _phases(stages: StagesByRole, make: NodePhases) -> Iterator[Phase]:
+    """Yield first the turns in which services stop, then the removal on all hosts at once."""
+    previous: tuple[str, ...] = ()
+    for phase in turn_phases(stop_turns(stages, None), stop_units, make):
+        yield phase
+        previous = (phase.name,)
+    everything = Turn(phase=_PHASE, stages={n: _whole(roles) for n, roles in stages.items()})
+    for phase in turn_phases((everything,), _remove, make):
+        yield replace(phase, needs=previous)
+
+
+def _whole(roles: Mapping[str, Sequence[Stage]]) -> Stage:
+    """Return all stages of a node as one, in their order."""
+    states = (stage.state for stages in roles.values() for stage in stages)
+    return Stage(name=_PHASE, state=functools.reduce(operator.or_, states))
+
+
+def _remove(session: Session, stage: Stage) -> tuple[str, ...]:
+    """Take all of ours away from a host; its records, by which we know it, go last."""
+    lines = session.remove(removal((stage,), ()))
+    done = session.run(_last_script(), timeout_s=_HOST_S)
+    if done.code:
+        raise PhaseFailed(
+            Problem(
+                where=session.name,
+                what=f"folders of ours stay: {done.stderr.strip()[-300:]}",
+                remedy="look at what it names, then run the same command again",
+            )
+        )
+    return (*lines, *done.stdout.splitlines())
+
+
+def _last_script() -> str:
+    """Return what deletes our own folders and our command; the host's name stays."""
+    return f"""\
+case "$(readlink {_COMMAND} || true)" in
+    /opt/cfy_manager/*) rm {_COMMAND}; echo "delete {_COMMAND}";;
+esac
+for folder in {shlex.join(_HOMES)}; do
+    [ -e "$folder" ] || continue
+    rm -rf --one-file-system "$folder"
+    echo "delete $folder"
+done
+"""

@@ -1,0 +1,252 @@
+"""Upgrade a cluster to another bundle node by node, or take its canary back."""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from installer.actions.cluster import Cluster, runs_folder
+from installer.actions.install import journaled
+from installer.actions.inventory_file import change_inventory
+from installer.actions.may_stop import layout_now
+from installer.actions.restart import Done
+from installer.actions.rollout import opened, stages_seen
+from installer.actions.run_log import logged_to
+from installer.actions.running import open_running
+from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
+from installer.actions.upgrade_record import Memory, UpgradeRecord, load_record
+from installer.actions.upgrade_rules import upgrade_problems
+from installer.actions.upgrade_run import Course, RollBack, Upgrade, Way
+from installer.bundle.model import Bundle, load_bundle
+from installer.config.edit import NotEditable
+from installer.engine.engine import Engine
+from installer.errors import ConfigError, Problem, Refused
+from installer.expand.check import load_cluster
+from installer.foresight.restart_order import restart_order
+from installer.inventory import Inventory, Role
+from installer.lock import hold_lock
+from installer.phases import PhaseResult
+from installer.report import Report
+from installer.status.seen import look_around
+
+_JOURNAL = "upgrade.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeRequest:
+    """What the operator asked of an upgrade."""
+
+    bundle: Path | None = None  # None: that of the upgrade under way
+    canary: str | None = None  # None: the manager that may stop first
+    canary_only: bool = False
+    observe_s: float = 30.0
+    without_backup: bool = False
+    interrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turns:
+    """Who has a turn: each node that differs."""
+
+    plan: UpgradePlan
+    interrupt: bool
+
+    def wants(self, role: str, node: str) -> bool:
+        """Tell whether this role's turn on this node changes anything."""
+        return self.plan.turn(role, node).is_needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A running cluster with the bundle that it is to have, and what that changes."""
+
+    cluster: Cluster
+    engine: Engine
+    way: Way
+    record: UpgradeRecord | None  # of an upgrade that was begun and not finished
+
+
+def plan_cluster_upgrade(path: Path, request: UpgradeRequest) -> UpgradePlan:
+    """Return what an upgrade would change; nothing is changed.
+
+    Raises Refused when the nodes cannot go to the bundle.
+    """
+    with _opened(path, request) as found:
+        return found.way.plan
+
+
+def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tuple[PhaseResult, ...]:
+    """Bring every node to the bundle: the canary first, then role by role, one node at a time.
+
+    Goes on where a run that did not finish ended; what was upgraded is not touched again. Raises
+    Refused before any change when the nodes cannot go there, or a service would pause.
+    """
+    folder = runs_folder(load_cluster(path))
+    with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
+        with _opened(path, request) as found:
+            if not found.way.plan.is_needed and found.record is None:
+                report.tell("Every node is as the bundle says; nothing to upgrade.")
+                return ()
+            results = _follow(found, request, report, folder)
+        if not request.canary_only:
+            _finish(found, folder)
+        return results
+
+
+def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[PhaseResult, ...]:
+    """Take the managers that an unfinished upgrade changed back to the bundle before it.
+
+    Raises Refused when there is no such upgrade, or when the schema is past the way back.
+    """
+    inventory = load_cluster(path)
+    folder = runs_folder(inventory)
+    with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
+        record = _demand_way_back(load_record(folder))
+        cluster = replace(open_running(inventory), bundle=load_bundle(Path(record.before)))
+        with opened(cluster.jobs()) as (engine, stages):
+            newer = load_bundle(Path(record.bundle))
+            way = _way(engine, cluster, newer)
+            del stages
+            order = restart_order(layout_now(inventory), look_around(inventory))
+            turns = _Turns(plan=way.plan, interrupt=interrupt)
+            run = RollBack(cluster, turns, engine, way, order)
+            with journaled(folder / _JOURNAL, report) as notify:
+                results = run.go(Done(), notify)
+        Memory(folder, record).forget()
+        return results
+
+
+@contextmanager
+def _opened(path: Path, request: UpgradeRequest) -> Iterator[_Opened]:
+    inventory = load_cluster(path)
+    known = load_record(runs_folder(inventory))
+    record = None if known is None or known.is_finished else known
+    bundle = load_bundle(_bundle_path(inventory, request, record))
+    if record is not None and Path(record.bundle) != bundle.path:
+        record = None
+    cluster = replace(open_running(inventory), bundle=bundle)
+    _demand_canary(inventory, request)
+    with opened(cluster.jobs()) as (engine, stages):
+        plan = plan_upgrade(engine, bundle, stages)
+        if problems := [*upgrade_problems(plan)]:
+            raise Refused(*problems)
+        way = Way(plan=plan, stages=stages)
+        yield _Opened(cluster=cluster, engine=engine, way=way, record=record)
+
+
+def _bundle_path(
+    inventory: Inventory, request: UpgradeRequest, record: UpgradeRecord | None
+) -> Path:
+    if request.bundle is not None:
+        return request.bundle.absolute()
+    if record is not None:
+        return Path(record.bundle)
+    raise ConfigError(
+        Problem(
+            where=str(inventory.path),
+            what="no upgrade is under way, and no bundle is named to go to",
+            remedy="name one: --bundle DIRECTORY; `cfy_manager bundle build` makes it",
+        )
+    )
+
+
+def _follow(
+    found: _Opened, request: UpgradeRequest, report: Report, folder: Path
+) -> tuple[PhaseResult, ...]:
+    inventory = found.cluster.inventory
+    order = restart_order(layout_now(inventory), look_around(inventory))
+    turns = _Turns(plan=found.way.plan, interrupt=request.interrupt)
+    run = Upgrade(found.cluster, turns, found.engine, found.way, order)
+    if not request.interrupt:
+        run.demand_no_pause()
+    if found.record is None:
+        _demand_backup(inventory, request)
+    memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"]))
+    course = Course(
+        memory=memory,
+        way_back=functools.partial(_way_back, found, memory),
+        inventory_path=inventory.path,
+        observe_s=request.observe_s,
+        canary_only=request.canary_only,
+        backup=None,
+    )
+    with journaled(folder / _JOURNAL, report) as notify:
+        return run.follow(course, notify)
+
+
+def _record(found: _Opened, request: UpgradeRequest, managers: list[str]) -> UpgradeRecord:
+    before = found.cluster.inventory.bundle_path
+    return UpgradeRecord(
+        before=str(before.absolute()) if before else "",
+        bundle=str(found.way.plan.bundle.path),
+        canary=request.canary or next(iter(managers), ""),
+    )
+
+
+def _demand_canary(inventory: Inventory, request: UpgradeRequest) -> None:
+    names = [node.name for node in inventory.with_role(Role.MANAGER)]
+    if request.canary is not None and request.canary not in names:
+        remedy = f"name one of: {', '.join(names)}"
+        what = f"{request.canary} is no manager"
+        raise ConfigError(Problem(where="--canary", what=what, remedy=remedy))
+
+
+def _demand_backup(inventory: Inventory, request: UpgradeRequest) -> None:
+    if request.without_backup:
+        return
+    raise Refused(
+        Problem(
+            where=str(inventory.path),
+            what="no store for backups is configured, so none can be made before the upgrade",
+            remedy="make one by other means, then say --without-backup",
+            code="upgrade-without-backup",
+        )
+    )
+
+
+def _demand_way_back(record: UpgradeRecord | None) -> UpgradeRecord:
+    if record is None or record.is_finished or not record.before:
+        what = "no upgrade is under way, or the bundle before it is not known here"
+    elif record.is_contracted:
+        what = "the managers' schema is finished for the new release: the old one cannot use it"
+    else:
+        return record
+    remedy = "restore a backup, or go on: cfy_manager cluster upgrade"
+    raise Refused(Problem(where="--roll-back", what=what, remedy=remedy, code="no-way-back"))
+
+
+def _way_back(found: _Opened, memory: Memory) -> Way | None:
+    """Return how the canary becomes as it was; None when its bundle is not known here."""
+    if not memory.record.before or memory.record.before == memory.record.bundle:
+        return None
+    cluster = replace(found.cluster, bundle=load_bundle(Path(memory.record.before)))
+    return _way(found.engine, cluster, found.way.plan.bundle)
+
+
+def _way(engine: Engine, cluster: Cluster, newer: Bundle) -> Way:
+    """Return the way back from a newer bundle to the cluster's own."""
+    assert cluster.bundle is not None  # noqa: S101 - its callers have loaded it
+    stages = stages_seen(engine, cluster.jobs())
+    plan = plan_upgrade(engine, cluster.bundle, stages, back_from=newer)
+    return Way(plan=plan, stages=stages, back=True)
+
+
+def _finish(found: _Opened, folder: Path) -> None:
+    """Let the inventory name the new bundle: the next install keeps it."""
+    inventory, bundle = found.cluster.inventory, found.way.plan.bundle.path
+    record = load_record(folder)
+    if record is not None:
+        Memory(folder, replace(record, is_finished=True))
+    if inventory.bundle_path is not None and inventory.bundle_path.absolute() == bundle:
+        return
+    try:
+        change_inventory(inventory, {("bundle",): str(bundle)})
+    except NotEditable as error:
+        raise Refused(
+            Problem(
+                where=str(inventory.path),
+                what="every node is upgraded, but the file is written in a way that is not edited",
+                remedy=f"let it say `bundle: {bundle}`, or the next install goes back",
+            )
+        ) from error

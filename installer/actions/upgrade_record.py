@@ -1,0 +1,48 @@
+"""What the controller knows of an upgrade under way: from which bundle to which, and how far."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from installer.actions.inventory_file import replace_file
+
+_FILE = "upgrade.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeRecord:
+    """An upgrade that has begun; `is_finished` once every node is as the new bundle says."""
+
+    before: str  # the bundle of the cluster until then
+    bundle: str
+    canary: str
+    proven: bool = False  # the canary passed its tests
+    is_contracted: bool = False  # managers of the release before can no longer work
+    is_finished: bool = False
+
+
+class Memory:
+    """The record of the upgrade under way, kept on disk at every change."""
+
+    def __init__(self, folder: Path, record: UpgradeRecord) -> None:
+        self._path = folder / _FILE
+        self.record = record
+        self._write()
+
+    def note(self, **changes: bool) -> None:
+        """Change what is known of how far it is."""
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type] # its flags
+        self._write()
+
+    def forget(self) -> None:
+        """Let there be no upgrade under way: what it began was taken back."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        replace_file(self._path, json.dumps(asdict(self.record), indent=1) + "\n")
+
+
+def load_record(folder: Path) -> UpgradeRecord | None:
+    """Return the last upgrade that was begun from here."""
+    path = folder / _FILE
+    return UpgradeRecord(**json.loads(path.read_text())) if path.exists() else None

@@ -1,0 +1,1 @@
+"""Programs that run on a database node as postgres: standard library only, each complete."""

@@ -1,0 +1,71 @@
+"""What the programs on a node share: its settings, and how PostgreSQL and pgBackRest are called."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+SETTINGS = "/etc/pgbackrest/cfy_manager.json"
+TABLES = """
+SELECT format('%I.%I', nspname, relname) FROM pg_class
+  JOIN pg_namespace ON pg_namespace.oid = relnamespace
+ WHERE relkind = 'r' AND relpersistence = 'p' AND nspname <> 'information_schema'
+   AND nspname NOT LIKE 'pg\\_%' ORDER BY 1"""
+
+
+class Failure(Exception):
+    """Something that ended badly; its words are for the operator."""
+
+
+def run(words: Sequence[str]) -> str:
+    """Return what a command says; raises Failure with its last words."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-1500:]
+        raise Failure(f"{os.path.basename(words[0])}: {said}")
+    return done.stdout
+
+
+class Database:
+    """The settings of this node, and its tools."""
+
+    def __init__(self) -> None:
+        with open(SETTINGS, encoding="utf-8") as file:
+            self.settings = dict(json.load(file))
+        self.name = str(self.settings["database"])
+        self.bin_dir = str(self.settings["bin_dir"])
+
+    def pgbackrest_words(self, *words: str) -> list[str]:
+        """Return the words of a command of pgBackRest."""
+        return ["pgbackrest", f"--stanza={self.settings['stanza']}", *words]
+
+    def pgbackrest(self, *words: str) -> str:
+        """Return what pgBackRest says; raises Failure."""
+        return run(self.pgbackrest_words(*words))
+
+    def info(self) -> list[dict[str, Any]]:
+        """Return what the repository holds."""
+        return list(json.loads(self.pgbackrest("info", "--output=json")))
+
+    def backups(self) -> list[dict[str, Any]]:
+        """Return all backups, oldest first."""
+        return [backup for stanza in self.info() for backup in stanza["backup"]]
+
+    def psql(self, database: str, folder: str = "") -> list[str]:
+        """Return the words that open a session over a socket, this node's own or another."""
+        host = folder or self.settings["sockets"]
+        connection = f"host={host} dbname={database} connect_timeout=5"
+        return [f"{self.bin_dir}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", connection]
+
+    def ask(self, sql: str, database: str = "postgres") -> str:
+        """Return the answer of this node's PostgreSQL to one statement."""
+        return run([*self.psql(database), "-c", sql]).strip()
+
+    def is_primary(self) -> bool:
+        """Tell whether this node's PostgreSQL takes writes."""
+        return self.ask("SELECT pg_is_in_recovery()") == "f"
+
+    def system_id(self) -> int:
+        """Return what names the database cluster for ever."""
+        return int(self.ask("SELECT system_identifier FROM pg_control_system()"))

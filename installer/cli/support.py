@@ -1,0 +1,110 @@
+"""`cfy_manager support-bundle` and `cluster support-bundle`: what an engineer needs at night."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from installer.actions.logs import LogWish
+from installer.actions.support import bundle_cluster
+from installer.actions.support_node import SupportWish, bundle_node
+from installer.cli.logs import moment, new_target
+from installer.cli.options import INVENTORY
+from installer.cli.status_view import status_json, status_text
+from installer.errors import NodeUnreachable
+from installer.report import print_text
+from installer.status.model import ClusterStatus
+from installer.support.contents import Bundled
+
+F = TypeVar("F", bound=Callable[..., Any])
+_HELP = {"help_option_names": ["-h", "--help"]}
+_NAME = "support"
+_SHOWN = 12
+
+
+def _wishes(command: F) -> F:
+    since = click.option(
+        "--since",
+        metavar="AGE|DATE",
+        callback=moment,
+        default="6h",
+        show_default=True,
+        help="The oldest line of logs wanted: 30m, 6h, 2d, or a date in UTC.",
+    )
+    most = click.option(
+        "--max-mb",
+        "most_mb",
+        type=click.IntRange(1, 512),
+        default=16,
+        show_default=True,
+        help="Of each node's logs at most, unpacked; what was written last goes first.",
+    )
+    timeout = click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.IntRange(10, 3600),
+        default=120,
+        show_default=True,
+        help="Seconds that a node may take over its answers, and then over its logs.",
+    )
+    output = click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help=f"The archive, .tar.gz; it must not exist.  [default: {_NAME}-TIME.tar.gz]",
+    )
+    return since(most(timeout(output(command))))
+
+
+@click.command("support-bundle", context_settings=_HELP)
+@_wishes
+def support_bundle(since: float, most_mb: int, timeout_s: int, output: Path | None) -> None:
+    """Gather this node's state, configuration and logs into one archive, secrets masked.
+
+    Nothing is changed; the services are asked, each within its time.
+
+    Example: cfy_manager support-bundle --since 2h
+    """
+    wish = SupportWish(logs=LogWish(since=since, most_mb=most_mb), timeout_s=timeout_s)
+    _tell(bundle_node(wish, new_target(output, _NAME)))
+
+
+@click.command("support-bundle", context_settings=_HELP)
+@INVENTORY
+@_wishes
+def support_bundle_of_cluster(
+    path: Path, since: float, most_mb: int, timeout_s: int, output: Path | None
+) -> None:
+    """Gather state, configuration and logs of all nodes into one archive, secrets masked.
+
+    Status, versions, plan and drift, certificates, runs; of each node its units, disks, network,
+    what its services say of themselves, their configuration and logs. A node that does not
+    answer is told at the end, with exit code 5; the others are there.
+
+    Example: cfy_manager cluster support-bundle -i ten-nodes.yaml --since 2h
+    """
+    wish = SupportWish(logs=LogWish(since=since, most_mb=most_mb), timeout_s=timeout_s)
+    _tell(bundle_cluster(path, wish, new_target(output, _NAME), _described))
+
+
+def _described(status: ClusterStatus) -> dict[str, str]:
+    return {
+        "status.txt": click.unstyle(status_text(status)) + "\n",
+        "status.json": json.dumps(status_json(status), indent=1),
+    }
+
+
+def _tell(made: Bundled) -> None:
+    size = made.path.stat().st_size / 1024 / 1024
+    told = f"{made.files} files, {size:.1f} MB, in {made.seconds:.0f} s, secrets masked"
+    print_text(f"{made.path}: {told}")
+    for line in made.failed[:_SHOWN]:
+        print_text(f"  not had: {line}")
+    if len(made.failed) > _SHOWN:
+        print_text(f"  … and {len(made.failed) - _SHOWN} more, see README.txt in it")
+    for name in made.cut:
+        print_text(f"  cut to its limit: {name}")
+    if made.problems:
+        raise NodeUnreachable(*made.problems)

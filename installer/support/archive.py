@@ -1,0 +1,44 @@
+"""An archive for its owner only, of texts that have lost their secrets."""
+
+import io
+import os
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SUFFIX = ".tar.gz"
+
+
+class Archive:
+    """A new archive; everything in it lies below a folder of its name, and went through `mask`."""
+
+    def __init__(self, archive: tarfile.TarFile, folder: str, mask: Callable[[bytes], bytes]):
+        self._archive = archive
+        self._folder = folder
+        self._mask = mask
+        self.names: list[str] = []
+
+    def add(self, name: str, text: bytes | str) -> None:
+        """Put a text in, without its secrets."""
+        content = self._mask(text.encode() if isinstance(text, str) else text)
+        member = tarfile.TarInfo(f"{self._folder}/{name}")
+        member.size, member.mode, member.mtime = len(content), 0o600, int(time.time())
+        self._archive.addfile(member, io.BytesIO(content))
+        self.names.append(name)
+
+
+@contextmanager
+def new_archive(target: Path, mask: Callable[[bytes], bytes]) -> Iterator[Archive]:
+    """Yield a new archive for its owner only; one that is not finished is taken away."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with (
+            os.fdopen(descriptor, "wb") as file,
+            tarfile.open(fileobj=file, mode="w:gz") as archive,
+        ):
+            yield Archive(archive, target.name.removesuffix(SUFFIX), mask)
+    except BaseException:
+        target.unlink()
+        raise

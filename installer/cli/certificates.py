@@ -34,6 +34,7 @@ def certificates() -> None:
 
 
 certificates.add_command(forecast)
+certificates.add_command(rollover)
 certificates.add_command(list_)
 certificates.add_command(renew)
 certificates.add_command(replace)

@@ -45,7 +45,6 @@ def phases(tmp_path, *, record=RECORD, canary_only=False, changed=("database", "
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
         canary_only=canary_only,
-        backup=None,
     )
     return {phase.name: phase.nodes for phase in run._phases(frozenset(), lambda _: None, "run")}
 

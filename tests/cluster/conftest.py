@@ -13,7 +13,8 @@ from tests.support.sandbox import Sandbox, sandbox_of, skip_where_impossible, ta
 from tests.support.watch import CommandLines
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before xdist, which reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Keep a file's tests on one worker, and those of the shared cluster together.
 
     Two workers halve the time: hosts wait for each other more than they compute.
@@ -22,6 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "shared-cluster" if item.path in shared else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -25,13 +25,15 @@ _TOOL_S = 60
 
 def main(request: dict[str, Any]) -> list[str]:
     """Do what `installer.engine.removal` asks for; return a line for each thing that went."""
+    if not has_traces():
+        return []  # whatever has our names here is somebody else's
     with only_one("removal.lock"):  # one of a controller that was killed may still be at it
         return _remove(request)
 
 
 def _remove(request: dict[str, Any]) -> list[str]:
     if not has_traces():
-        return []  # whatever has our names here is somebody else's
+        return []  # the one that we waited for has done it
     recording(lambda: None)  # what an installation brought that was killed
     files = [*request["files"], *(_written_files() if request["is_whole"] else ())]
     files = list(dict.fromkeys(files))

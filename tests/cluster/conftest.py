@@ -7,23 +7,55 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.cluster import ROOT, Cluster, tool
 from tests.support.sandbox import Sandbox, sandbox_of, skip_where_impossible, take_down_orphans
 from tests.support.watch import CommandLines
 
 
-@pytest.hookimpl(wrapper=True)  # before xdist, which reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep a file's tests on one worker, and those of the shared cluster together.
+SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
+    {
+        "test_foresight",
+        "test_hardening",
+        "test_journeys",
+        "test_links",
+        "test_load_balancer",
+        "test_losses",
+        "test_plan",
+        "test_queue",
+        "test_refusals",
+        "test_restart",
+        "test_rollout",
+        "test_secrets",
+        "test_status",
+        "test_tls",
+        "test_workflow_losses",
+    }
+)
 
-    Two workers halve the time: hosts wait for each other more than they compute.
+
+class Files(LoadFileScheduling):
+    """A file's tests run on one worker, and those of the shared cluster on the same one.
+
+    Two workers nearly halve the time: hosts wait for each other more than they compute.
     """
-    shared = {item.path for item in items if "rollout" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "shared-cluster" if item.path in shared else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-    yield
+
+    def _split_scope(self, nodeid: str) -> str:
+        stem = Path(nodeid.partition("::")[0]).stem
+        return "shared" if stem in SHARED else stem
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Let workers share the files as above."""
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a file that uses the shared cluster without being named: it would roll out another."""
+    using = {item.path.stem for item in items if "rollout" in getattr(item, "fixturenames", ())}
+    if unnamed := using - SHARED:
+        raise pytest.UsageError(f"name in SHARED of {__name__}: {', '.join(sorted(unnamed))}")
 
 
 @pytest.fixture(scope="session")

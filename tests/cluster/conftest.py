@@ -13,7 +13,6 @@ from tests.support.cluster import ROOT, Cluster, tool
 from tests.support.sandbox import Sandbox, sandbox_of, skip_where_impossible, take_down_orphans
 from tests.support.watch import CommandLines
 
-
 SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
     {
         "test_foresight",
@@ -35,7 +34,7 @@ SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
 )
 
 
-class Files(LoadFileScheduling):
+class Files(LoadFileScheduling):  # type: ignore[misc] # its types are not told
     """A file's tests run on one worker, and those of the shared cluster on the same one.
 
     Two workers nearly halve the time: hosts wait for each other more than they compute.

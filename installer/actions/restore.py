@@ -129,7 +129,8 @@ def find_target(sets: Sequence[BackupSet], request: RestoreRequest) -> Target:
     moment = request.moment.astimezone(UTC)
     if moment > datetime.now(UTC):
         raise Refused(_moment_problem(moment, "it is in the future", "name a past moment"))
-    before = [one for one in sets if one.finished < moment]
+    second = moment.replace(microsecond=0)  # pgBackRest knows the end of a backup to the second
+    before = [one for one in sets if one.finished < second]
     if not before:
         first = f"the first one ended at {sets[0].finished:%Y-%m-%d %H:%M:%S} UTC" if sets else ""
         what = f"no backup is older than that moment{': ' + first if first else ''}"

@@ -195,7 +195,11 @@ class Leaving:
             return ["it does not answer: what is on its disk stays; never start it again as it is"]
         stages = [s for stages in self.stages[node.name].values() for s in stages]
         tell(kind=EventKind.NODE_NOTE, text="take away what was installed")
-        return list(self._on(node.name, lambda session: session.remove(removal(stages, ()))))
+        return list(
+            self._on(
+                node.name, lambda session: session.remove(removal(stages, (), with_written=True))
+            )
+        )
 
     def _on(self, node: str, act: Callable[[Session], T]) -> T:
         (outcome,) = self.engine.on_each([node], act).values()

@@ -129,7 +129,7 @@ def _whole(roles: Mapping[str, Sequence[Stage]]) -> Stage:
 
 def _remove(session: Session, stage: Stage) -> tuple[str, ...]:
     """Take all of ours away from a host; its records, by which we know it, go last."""
-    lines = session.remove(removal((stage,), ()))
+    lines = session.remove(removal((stage,), (), with_written=True))
     done = session.run(_last_script(), timeout_s=_HOST_S)
     if done.code:
         raise PhaseFailed(

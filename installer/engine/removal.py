@@ -22,6 +22,7 @@ class Removal:
     needs: tuple[str, ...]
     kept: tuple[str, ...]
     is_whole: bool  # no service stays
+    with_written: bool  # whatever our runs wrote goes too, also what no release wants any more
 
     def request(self) -> dict[str, Any]:
         """Return the request for `node/removal.py`."""
@@ -34,10 +35,13 @@ class Removal:
             "needs": list(self.needs),
             "kept": list(self.kept),
             "is_whole": self.is_whole,
+            "with_written": self.with_written,
         }
 
 
-def removal(leaving: Sequence[Stage], staying: Sequence[Stage]) -> Removal:
+def removal(
+    leaving: Sequence[Stage], staying: Sequence[Stage], *, with_written: bool = False
+) -> Removal:
     """Return what undoes the stages that leave, in reverse; what both have stays."""
     last_first = [stage.state for stage in reversed(leaving)]
     others = [stage.state for stage in staying]
@@ -52,6 +56,7 @@ def removal(leaving: Sequence[Stage], staying: Sequence[Stage]) -> Removal:
         needs=tuple(package.name for state in others for package in state.packages),
         kept=tuple(dict.fromkeys([*files, *trees])),
         is_whole=not staying,
+        with_written=with_written,
     )
 
 

@@ -35,7 +35,7 @@ def _remove(request: dict[str, Any]) -> list[str]:
     if not has_traces():
         return []  # the one that we waited for has done it
     recording(lambda: None)  # what an installation brought that was killed
-    files = [*request["files"], *(_written_files() if request["is_whole"] else ())]
+    files = [*request["files"], *(_written_files() if request["with_written"] else ())]
     files = list(dict.fromkeys(files))
     told = [*_end_units(request["units"]), *_unmask(request["masked"])]
     told += _purge(set(request["needs"]))

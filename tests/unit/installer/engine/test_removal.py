@@ -199,6 +199,7 @@ REQUEST = {
     "files": ["/etc/ours.conf"],
     "trees": ["/var/lib/postgresql"],
     "is_whole": True,
+    "with_written": True,
 }
 
 
@@ -209,7 +210,9 @@ def test_a_host_without_a_trace_of_us_keeps_what_has_our_names(node, monkeypatch
     assert node_removal.main(REQUEST) == []
 
 
-def test_files_that_an_older_release_wrote_go_too(node, monkeypatch, tmp_path):
+@pytest.mark.parametrize("with_written", [True, False])
+def test_files_that_an_older_release_wrote_go_too(node, monkeypatch, tmp_path, with_written):
+    """But on a node that is removed by itself what it promises to leave was written by us, too."""
     old = tmp_path / "old.conf"
     old.touch()
     monkeypatch.setattr(node_removal, "written", lambda: {"file": {str(old): "state"}})
@@ -217,7 +220,8 @@ def test_files_that_an_older_release_wrote_go_too(node, monkeypatch, tmp_path):
     monkeypatch.setattr(node_removal, "_systemctl", lambda *_: None)
     monkeypatch.setattr(record, "_present", lambda _: set())
 
-    told = node_removal.main({**REQUEST, "files": [], "trees": []})
+    request = {**REQUEST, "files": [], "trees": [], "with_written": with_written}
+    told = node_removal.main(request)
 
-    assert f"delete {old}" in told
-    assert not old.exists()
+    assert (f"delete {old}" in told) == with_written
+    assert old.exists() != with_written

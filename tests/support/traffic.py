@@ -17,6 +17,7 @@ from tests.support.losses import leader, new_token, say, sql
 
 _BEGINNING_S = 240  # a loaded machine takes its time to install a deployment
 _ROWS, _MESSAGES, _EXECUTIONS = 20, 20, 1  # acknowledged before the operation begins
+_ENDS = ("terminated", "failed")  # a script that was cut off is not repeated by itself
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,16 @@ def assert_nothing_lost(seen: Traffic) -> None:
     assert confirmed, "no message was confirmed"
     assert confirmed - seen.stored.messages == set(), "messages that are lost"
     assert lost_executions(seen) == {}
+    failed = [each for each, status in seen.stored.executions.items() if status == "failed"]
+    say(f"executions that ended failed, resumable: {len(failed)}")
+    assert len(failed) * 20 <= len(seen.executions.acknowledged())  # of what was cut off
 
 
 def lost_executions(seen: Traffic) -> dict[str, str]:
-    """Return each accepted execution that is not there, or did not end well, with its status."""
+    """Return each accepted execution that is not there, or has not ended, with its status."""
     accepted = [entry["execution"] for entry in seen.executions.entries() if "number" in entry]
     statuses = {each: seen.stored.executions.get(each, "lost") for each in accepted}
-    return {each: status for each, status in statuses.items() if status != "terminated"}
+    return {each: status for each, status in statuses.items() if status not in _ENDS}
 
 
 def assert_no_request_failed(seen: Traffic, *, begin: float = 0, end: float = float("inf")) -> None:

@@ -24,6 +24,14 @@ T = TypeVar("T")
 LONG_S = 12 * 3600  # of a backup or a restore: large databases over slow lines
 _FOREIGN = 4  # of installer/backup/node/take.py
 _NO_SECRETS: Mapping[str, Secret] = {}
+_REMEDIES = {
+    "backup-repository-foreign": "`cluster restore` brings that database back here; "
+    "or write another backup.path",
+    "backup-disk-too-small": "free space there, or name another database node with --node",
+    "restore-target-not-reached": "choose an earlier moment, or leave --target-time out: "
+    "all that is archived",
+    "backup-failed": "mend what it tells and run the same command again; nothing was given up",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,31 +137,16 @@ def chosen(sets: Sequence[BackupSet], label: str | None) -> BackupSet:
 
 
 def _problem(node: str, done: Result) -> Problem:
-    said = (done.stderr.strip() or done.stdout.strip())[-1500:] or f"exit {done.code}"
-    if done.code == _FOREIGN:
-        return Problem(
-            where=node,
-            what=said,
-            remedy="`cluster restore` brings that database back here; or write another backup.path",
-            code="backup-repository-foreign",
-        )
+    said = done.last_words(1500)
+    code = _code(done.code, said)
+    return Problem(where=node, what=said, remedy=_REMEDIES[code], code=code)
+
+
+def _code(exit_code: int, said: str) -> str:
+    if exit_code == _FOREIGN:
+        return "backup-repository-foreign"
     if "disk too small" in said:
-        return Problem(
-            where=node,
-            what=said,
-            remedy="free space there, or name another database node with --node",
-            code="backup-disk-too-small",
-        )
+        return "backup-disk-too-small"
     if "before configured recovery target" in said:
-        return Problem(
-            where=node,
-            what=said,
-            remedy="choose an earlier moment, or leave --target-time out: all that is archived",
-            code="restore-target-not-reached",
-        )
-    return Problem(
-        where=node,
-        what=said,
-        remedy="mend what it tells and run the same command again; nothing was given up",
-        code="backup-failed",
-    )
+        return "restore-target-not-reached"
+    return "backup-failed"

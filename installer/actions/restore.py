@@ -307,7 +307,7 @@ def _run(session: Session, script: str, *, timeout_s: int = 60) -> None:
         raise PhaseFailed(
             Problem(
                 where=session.name,
-                what=(done.stderr.strip() or done.stdout.strip())[-500:] or f"exit {done.code}",
+                what=done.last_words(),
                 remedy=f"`journalctl -u patroni -n 50` on {session.name}; then run this again",
                 code="restore-failed",
             )

@@ -73,7 +73,7 @@ def told(session: Session, script: str, *, timeout_s: int = 300) -> str:
         raise PhaseFailed(
             Problem(
                 where=session.name,
-                what=(done.stderr.strip() or done.stdout.strip())[-500:] or f"exit {done.code}",
+                what=done.last_words(),
                 remedy="mend what it tells and run the same command again",
                 code="backup-failed",
             )

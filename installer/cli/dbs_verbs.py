@@ -8,22 +8,16 @@ import click
 from installer.actions.primary import set_master
 from installer.actions.psql import Question, open_psql
 from installer.actions.reinit import reinit_database
+from installer.cli.member_table import FROM
 from installer.cli.options import JSON
 from installer.report import print_text, print_timing, report_for
 
-_FROM = click.option(
-    "-i",
-    "--inventory",
-    "path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Work from the controller, by SSH; without it from this database node.",
-)
 _NODE = click.argument("node", metavar="NODE")
 
 
 @click.command("set-master")
 @_NODE
-@_FROM
+@FROM
 @JSON
 def set_master_command(node: str, path: Path | None, *, as_json: bool) -> None:
     """Let the synchronous replica NODE, by name or address, lead in place of the primary.
@@ -44,7 +38,7 @@ def set_master_command(node: str, path: Path | None, *, as_json: bool) -> None:
 
 @click.command()
 @_NODE
-@_FROM
+@FROM
 @click.option("--force", is_flag=True, help="The last replica too: meanwhile nobody can take over.")
 @JSON
 def reinit(node: str, path: Path | None, *, force: bool, as_json: bool) -> None:
@@ -64,7 +58,7 @@ def reinit(node: str, path: Path | None, *, force: bool, as_json: bool) -> None:
 
 
 @click.command()
-@_FROM
+@FROM
 @click.option("-d", "--dbname", default="cloudify_db", show_default=True, help="The database.")
 @click.option("-c", "--command", "statement", help="Run this SQL and end.")
 def shell(path: Path | None, dbname: str, statement: str | None) -> int:

@@ -14,7 +14,7 @@ FROM = click.option(
     "--inventory",
     "path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Ask from the controller, by SSH; without it this node asks.",
+    help="Work from the controller, by SSH; without it from this node.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 _COLOURS = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red"}

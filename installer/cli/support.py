@@ -1,16 +1,14 @@
 """`cfy_manager support-bundle` and `cluster support-bundle`: what an engineer needs at night."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from installer.actions.logs import LogWish
 from installer.actions.support import bundle_cluster
 from installer.actions.support_node import SupportWish, bundle_node
-from installer.cli.logs import moment, new_target
+from installer.cli.archive import archive_options, new_target
 from installer.cli.options import INVENTORY
 from installer.cli.status_view import status_json, status_text
 from installer.errors import NodeUnreachable
@@ -18,48 +16,23 @@ from installer.report import print_text
 from installer.status.model import ClusterStatus
 from installer.support.contents import Bundled
 
-F = TypeVar("F", bound=Callable[..., Any])
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NAME = "support"
 _SHOWN = 12
-
-
-def _wishes(command: F) -> F:
-    since = click.option(
-        "--since",
-        metavar="AGE|DATE",
-        callback=moment,
-        default="6h",
-        show_default=True,
-        help="The oldest line of logs wanted: 30m, 6h, 2d, or a date in UTC.",
-    )
-    most = click.option(
-        "--max-mb",
-        "most_mb",
-        type=click.IntRange(1, 512),
-        default=16,
-        show_default=True,
-        help="Of each node's logs at most, unpacked; what was written last goes first.",
-    )
-    timeout = click.option(
-        "--timeout",
-        "timeout_s",
-        type=click.IntRange(10, 3600),
-        default=120,
-        show_default=True,
-        help="Seconds that a node may take over its answers, and then over its logs.",
-    )
-    output = click.option(
-        "-o",
-        "--output",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help=f"The archive, .tar.gz; it must not exist.  [default: {_NAME}-TIME.tar.gz]",
-    )
-    return since(most(timeout(output(command))))
+_ARCHIVE = archive_options(_NAME, since="6h", most_mb=16)
+_TIMEOUT = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.IntRange(10, 3600),
+    default=120,
+    show_default=True,
+    help="Seconds that a node may take over its answers, and then over its logs.",
+)
 
 
 @click.command("support-bundle", context_settings=_HELP)
-@_wishes
+@_ARCHIVE
+@_TIMEOUT
 def support_bundle(since: float, most_mb: int, timeout_s: int, output: Path | None) -> None:
     """Gather this node's state, configuration and logs into one archive, secrets masked.
 
@@ -73,7 +46,8 @@ def support_bundle(since: float, most_mb: int, timeout_s: int, output: Path | No
 
 @click.command("support-bundle", context_settings=_HELP)
 @INVENTORY
-@_wishes
+@_ARCHIVE
+@_TIMEOUT
 def support_bundle_of_cluster(
     path: Path, since: float, most_mb: int, timeout_s: int, output: Path | None
 ) -> None:

@@ -32,6 +32,10 @@ class Result:
     stdout: str
     stderr: str
 
+    def last_words(self, most: int = 500) -> str:
+        """Return the end of what a script that failed said: so many characters, or its code."""
+        return (self.stderr.strip() or self.stdout.strip())[-most:] or f"exit {self.code}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:

@@ -99,8 +99,7 @@ def link_problems(attempts: Sequence[Attempt], wanted: int) -> Iterator[Problem]
                 remedy=f"look at the service on {attempt.link.target}, then run this again",
                 code="proof-unanswered",
             )
-    if len(attempts) < wanted:
-        yield _untold(wanted - len(attempts))
+    yield from _untried(wanted - len(attempts))
 
 
 def refused_problems(attempts: Sequence[Attempt], wanted: int) -> Iterator[Problem]:
@@ -113,8 +112,7 @@ def refused_problems(attempts: Sequence[Attempt], wanted: int) -> Iterator[Probl
                 remedy="run this again; if it stays, restart the service: it has not read the file",
                 code="ca-not-trusted",
             )
-    if len(attempts) < wanted:
-        yield _untold(wanted - len(attempts))
+    yield from _untried(wanted - len(attempts))
 
 
 def accepted_problems(attempts: Sequence[Attempt], wanted: int) -> Iterator[Problem]:
@@ -128,8 +126,7 @@ def accepted_problems(attempts: Sequence[Attempt], wanted: int) -> Iterator[Prob
                 remedy="run this again; if it stays, restart the service: it has not read the file",
                 code="ca-still-trusted",
             )
-    if len(attempts) < wanted:
-        yield _untold(wanted - len(attempts))
+    yield from _untried(wanted - len(attempts))
 
 
 def until_proved(look: Callable[[], Sequence[Problem]], patience_s: float) -> tuple[Problem, ...]:
@@ -146,10 +143,11 @@ def _door(attempt: Attempt) -> str:
     return f"{attempt.link.service} (port {attempt.link.port})"
 
 
-def _untold(count: int) -> Problem:
-    return Problem(
-        where="the proof",
-        what=f"{count} connections could not be tried: a node did not answer",
-        remedy="look why it did not, then run this again",
-        code="proof-unanswered",
-    )
+def _untried(count: int) -> Iterator[Problem]:
+    if count > 0:
+        yield Problem(
+            where="the proof",
+            what=f"{count} connections could not be tried: a node did not answer",
+            remedy="look why it did not, then run this again",
+            code="proof-unanswered",
+        )

@@ -28,7 +28,7 @@ _WHEELS_ONLY = click.option(
 )
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bundle() -> None:
     """Build and verify the offline bundle: all that nodes install, in one directory."""
 

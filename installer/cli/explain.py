@@ -13,7 +13,7 @@ _WIDTH = 96
 _MARGIN = 10
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("codes", metavar="CODE", nargs=-1)
 @click.option("--list", "as_list", is_flag=True, help="Every code with its title, by family.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")

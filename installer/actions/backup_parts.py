@@ -66,16 +66,22 @@ def _fits(part: Part, backup: BackupSet, *, is_own: bool) -> bool:
     return backup.part(part.name) is not None and (is_own or part.may_be_younger)
 
 
-def part_problems(
-    nodes: BackupNodes, make: NodePhases, backup: BackupSet, session: Session
-) -> tuple[str, ...]:
-    """Raise PhaseFailed with what of a backup's parts could not be restored."""
-    held = list(_held(backup))
-    run = _run(nodes, make, "verify/parts", backup, session.name)
-    problems = [problem for part, taken in held for problem in part.verify(run, taken)]
-    if problems:
+def verify_phases(
+    nodes: BackupNodes, make: NodePhases, backup: BackupSet, node: str
+) -> Iterator[Phase]:
+    """Yield a phase for each part of a backup: what is wrong with one hides no other."""
+    for part, taken in _held(backup):
+        phase = f"verify/{part.name}"
+        run = _run(nodes, make, phase, backup, node)
+        act = functools.partial(_demand_whole, part, taken, run)
+        yield make.phase(phase, [node], quiet(act))
+
+
+def _demand_whole(part: Part, taken: PartTaken, run: PartRun, _: Session) -> tuple[str, ...]:
+    """Raise PhaseFailed with what of a part could not be restored."""
+    if problems := tuple(part.verify(run, taken)):
         raise PhaseFailed(*problems)
-    return tuple(f"{part.name} can be restored" for part, _ in held)
+    return (f"{part.name} can be restored",)
 
 
 def _held(backup: BackupSet) -> Iterator[tuple[Part, PartTaken]]:

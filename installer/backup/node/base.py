@@ -20,7 +20,8 @@ class Failure(Exception):
 
 def run(words: Sequence[str]) -> str:
     """Return what a command says; raises Failure with its last words."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    # "replace": pgBackRest quotes what it cannot read, such as what another password has sealed
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip())[-1500:]
         raise Failure(f"{os.path.basename(words[0])}: {said}")

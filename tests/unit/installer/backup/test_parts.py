@@ -1,13 +1,15 @@
 """What parts ask of nodes, which set each comes from, and how damage is told."""
 
+import json
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from installer.actions import backup_parts
 from installer.actions.backup_parts import remove_expired, restore_parts
-from installer.backup import files
+from installer.backup import files, queue
 from installer.backup.backup_set import PartTaken
 from installer.backup.files import FilesPart
 from installer.backup.node.definitions import restorable
@@ -77,6 +79,24 @@ def test_queues_are_emptied_after_the_definitions_are_there(carried):
     assert [node for _, _, node in carried] == ["mq-2"]
     assert "purge" in ask.scripts[-1][1]
     assert "12 queues are empty" in told[-1]
+
+
+def test_the_broker_gets_the_definitions_as_a_file_that_goes_away(tmp_path):
+    """Its tool's Erlang does not read stdin: on a real broker it waited for ever."""
+    tool = tmp_path / "rabbitmqctl"
+    tool.write_text(f'#!/bin/sh\ncp "$3" {tmp_path}/imported; echo "$3" > {tmp_path}/path\n')
+    tool.chmod(0o755)
+    (tmp_path / "chown").symlink_to("/bin/true")
+    (tmp_path / "own.json").write_text("{}")
+    write = queue._WRITE.replace(queue._OWN, str(tmp_path / "own.json"))
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    kept = json.dumps({"queues": [{"name": "agent-1"}]})
+    subprocess.run(["sh", "-euc", write], input=kept, text=True, env=path, check=True)
+
+    imported = json.loads((tmp_path / "imported").read_text())
+    assert imported["queues"] == [{"name": "agent-1"}]
+    assert not Path((tmp_path / "path").read_text().strip()).exists()
 
 
 @pytest.mark.parametrize(

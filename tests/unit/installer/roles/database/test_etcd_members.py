@@ -72,6 +72,7 @@ def world(monkeypatch, tmp_path) -> World:
     monkeypatch.setattr(etcd_members, "_says", world.says)
     monkeypatch.setattr(etcd_members, "_is_healthy", lambda _: True)
     monkeypatch.setattr(etcd_members, "_AGAIN_S", 0)
+    monkeypatch.setattr(etcd_members, "_JOIN_S", 1)
     monkeypatch.setattr(etcd_members, "STATE", tmp_path)
     monkeypatch.setattr(etcd_members, "DATA", tmp_path / "data" / "member")
     monkeypatch.setattr(etcd_members, "JOIN", tmp_path / "join.yml")

@@ -45,25 +45,32 @@ def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:
 def restore_parts(
     nodes: BackupNodes, make: NodePhases, sets: Sequence[BackupSet], session: Session
 ) -> tuple[str, ...]:
-    """Bring back every part that a backup holds; return a line for each.
+    """Bring back every part that there is; return a line for each.
 
-    The first set is the one to restore; a second one is younger, for parts that are better so.
+    `sets` begins with the backup to restore. Those after it are younger and older ones, the
+    nearest first: for parts that are better younger, and where the backup itself has none.
     """
     done = []
-    for part, _ in _held(sets[0]):
-        backup = next(
-            one for one in (*reversed(sets[1:]), sets[0]) if _fits(part, one, is_own=one is sets[0])
-        )
-        taken = backup.part(part.name)
-        assert taken is not None  # noqa: S101 - it fits
+    for part in PARTS:
+        backup = source_of(part, sets)
+        taken = backup.part(part.name) if backup else None
+        if backup is None or taken is None or not part.concerns(nodes.inventory):
+            continue
         run = _run(nodes, make, "restore/parts", backup, session.name)
+        if backup.finished < sets[0].finished:
+            run.tell(f"{part.name} of {backup.label}, which is older than {sets[0].label}")
         part.restore(run, taken)
         done.append(f"bring back {part.name} of {backup.label}")
     return tuple(done)
 
 
-def _fits(part: Part, backup: BackupSet, *, is_own: bool) -> bool:
-    return backup.part(part.name) is not None and (is_own or part.may_be_younger)
+def source_of(part: Part, sets: Sequence[BackupSet]) -> BackupSet | None:
+    """Return the backup whose files of a part fit best; None where none has any."""
+    own, others = sets[0], sets[1:]
+    younger = [one for one in others if part.may_be_younger and one.finished > own.finished]
+    older = [one for one in others if one.finished < own.finished]
+    found = (one for one in (*younger, own, *older) if one.part(part.name))
+    return next(found, None)
 
 
 def verify_phases(

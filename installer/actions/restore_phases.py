@@ -59,8 +59,8 @@ class Restore:
         yield f"{_LEAD}/settings", [self._node], self._settle
         if others:
             yield _REPLICAS, others, self._follow
-        if self._target.backup.parts:
-            sets = (self._target.backup, *self._target.younger)
+        sets = (self._target.backup, *self._target.others)
+        if any(one.parts for one in sets):
             parts = functools.partial(restore_parts, self._nodes, self._make, sets)
             yield _PARTS, [self._node], parts
         if managers:

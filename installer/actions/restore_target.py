@@ -31,16 +31,17 @@ class Target:
     kind: str  # name, time or default
     value: str
     backup: BackupSet
-    younger: tuple[BackupSet, ...] = ()  # the first one after a moment: it has the files till then
+    others: tuple[BackupSet, ...] = ()  # for parts: the first one after a moment, then older ones
 
 
 def find_target(sets: Sequence[BackupSet], request: RestoreRequest) -> Target:
     """Return what to restore; raises Refused when the backups do not reach there."""
     if request.moment is None:
         backup = chosen(sets, request.label)
+        older = _older(sets, backup)
         if request.label is None:
-            return Target(kind="default", value="", backup=backup)
-        return Target(kind="name", value=backup.restore_point, backup=backup)
+            return Target(kind="default", value="", backup=backup, others=older)
+        return Target(kind="name", value=backup.restore_point, backup=backup, others=older)
     moment = request.moment.astimezone(UTC)
     if moment > datetime.now(UTC):
         raise Refused(_moment_problem(moment, "it is in the future", "name a past moment"))
@@ -50,12 +51,18 @@ def find_target(sets: Sequence[BackupSet], request: RestoreRequest) -> Target:
         first = f"the first one ended at {sets[0].finished:%Y-%m-%d %H:%M:%S} UTC" if sets else ""
         what = f"no backup is older than that moment{': ' + first if first else ''}"
         raise Refused(_moment_problem(moment, what, "choose a later moment, or --backup LABEL"))
+    younger = [one for one in sets if one.finished >= moment and one.is_whole][:1]
     return Target(
         kind="time",
         value=f"{moment:%Y-%m-%d %H:%M:%S.%f+00}",
         backup=before[-1],
-        younger=tuple(one for one in sets if one.finished >= moment and one.is_whole)[:1],
+        others=(*younger, *_older(sets, before[-1])),
     )
+
+
+def _older(sets: Sequence[BackupSet], backup: BackupSet) -> tuple[BackupSet, ...]:
+    """Return the backups before one, the newest first."""
+    return tuple(one for one in reversed(sets) if one.finished < backup.finished)
 
 
 def _moment_problem(moment: datetime, what: str, remedy: str) -> Problem:

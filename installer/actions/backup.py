@@ -14,7 +14,7 @@ from installer.actions.backup_nodes import (
     chosen,
     demand_repository,
 )
-from installer.actions.backup_parts import part_phases, part_problems
+from installer.actions.backup_parts import part_phases, verify_phases
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases, quiet
@@ -92,10 +92,8 @@ def verify_backup(path: Path, label: str | None, node: str | None, report: Repor
         name = RunName(new_run(), f"Restoring {backup.label} into a scratch folder on {place}")
         make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
         act = functools.partial(_verify, backup, folder / _VERIFIED)
-        phases = [make.phase("verify/database", [place], quiet(act))]
-        if backup.parts:
-            check = functools.partial(part_problems, nodes, make, backup)
-            phases.append(make.phase("verify/parts", [place], quiet(check)))
+        database = make.phase("verify/database", [place], quiet(act))
+        phases = (database, *verify_phases(nodes, make, backup, place))
         run_told(phases, notify, name, abort=nodes.engine.close)
     return read_verified(inventory)[backup.label]
 

@@ -45,37 +45,50 @@ def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:
 def restore_parts(
     nodes: BackupNodes, make: NodePhases, sets: Sequence[BackupSet], session: Session
 ) -> tuple[str, ...]:
-    """Bring back every part that a backup holds; return a line for each.
+    """Bring back every part that there is; return a line for each.
 
-    The first set is the one to restore; a second one is younger, for parts that are better so.
+    `sets` begins with the backup to restore. Those after it are younger and older ones, the
+    nearest first: for parts that are better younger, and where the backup itself has none.
     """
     done = []
-    for part, _ in _held(sets[0]):
-        backup = next(
-            one for one in (*reversed(sets[1:]), sets[0]) if _fits(part, one, is_own=one is sets[0])
-        )
-        taken = backup.part(part.name)
-        assert taken is not None  # noqa: S101 - it fits
+    for part in PARTS:
+        backup = source_of(part, sets)
+        taken = backup.part(part.name) if backup else None
+        if backup is None or taken is None or not part.concerns(nodes.inventory):
+            continue
         run = _run(nodes, make, "restore/parts", backup, session.name)
+        if backup.finished < sets[0].finished:
+            run.tell(f"{part.name} of {backup.label}, which is older than {sets[0].label}")
         part.restore(run, taken)
         done.append(f"bring back {part.name} of {backup.label}")
     return tuple(done)
 
 
-def _fits(part: Part, backup: BackupSet, *, is_own: bool) -> bool:
-    return backup.part(part.name) is not None and (is_own or part.may_be_younger)
+def source_of(part: Part, sets: Sequence[BackupSet]) -> BackupSet | None:
+    """Return the backup whose files of a part fit best; None where none has any."""
+    own, others = sets[0], sets[1:]
+    younger = [one for one in others if part.may_be_younger and one.finished > own.finished]
+    older = [one for one in others if one.finished < own.finished]
+    found = (one for one in (*younger, own, *older) if one.part(part.name))
+    return next(found, None)
 
 
-def part_problems(
-    nodes: BackupNodes, make: NodePhases, backup: BackupSet, session: Session
-) -> tuple[str, ...]:
-    """Raise PhaseFailed with what of a backup's parts could not be restored."""
-    held = list(_held(backup))
-    run = _run(nodes, make, "verify/parts", backup, session.name)
-    problems = [problem for part, taken in held for problem in part.verify(run, taken)]
-    if problems:
+def verify_phases(
+    nodes: BackupNodes, make: NodePhases, backup: BackupSet, node: str
+) -> Iterator[Phase]:
+    """Yield a phase for each part of a backup: what is wrong with one hides no other."""
+    for part, taken in _held(backup):
+        phase = f"verify/{part.name}"
+        run = _run(nodes, make, phase, backup, node)
+        act = functools.partial(_demand_whole, part, taken, run)
+        yield make.phase(phase, [node], quiet(act))
+
+
+def _demand_whole(part: Part, taken: PartTaken, run: PartRun, _: Session) -> tuple[str, ...]:
+    """Raise PhaseFailed with what of a part could not be restored."""
+    if problems := tuple(part.verify(run, taken)):
         raise PhaseFailed(*problems)
-    return tuple(f"{part.name} can be restored" for part, _ in held)
+    return (f"{part.name} can be restored",)
 
 
 def _held(backup: BackupSet) -> Iterator[tuple[Part, PartTaken]]:

@@ -5,12 +5,14 @@ own are sealed here with another, which no node ever gets: a database that is br
 open the secrets that it holds.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from installer.backup.backup_set import PartTaken
 from installer.backup.parts import PartRun
+from installer.backup.streams import damaged
 from installer.cluster_secrets import (
     FURTHER_KEYS,
     KEYS_PASSWORD,
@@ -58,11 +60,12 @@ class KeysPart:
         }
         sealed = seal(json.dumps(document).encode(), known[KEYS_PASSWORD])
         run.store.put(run.backup.label, _FILE, sealed)
-        return PartTaken(name=self.name, size_bytes=len(sealed))
+        facts = {"sha256": hashlib.sha256(sealed).hexdigest()}
+        return PartTaken(name=self.name, size_bytes=len(sealed), facts=facts)
 
     def restore(self, run: PartRun, taken: PartTaken) -> None:
         """Give the secrets file the keys that read the data, and keep a CA that differs."""
-        kept = self._open(run)
+        kept = self._open(run, taken)
         path = run.inventory.secrets_path
         known = load_secrets(path)
         secrets = {name: Secret(value) for name, value in kept["secrets"].items()}
@@ -76,12 +79,15 @@ class KeysPart:
     def verify(self, run: PartRun, taken: PartTaken) -> Iterator[Problem]:
         """Yield a problem when they do not open with the password that is here."""
         try:
-            self._open(run)
+            self._open(run, taken)
         except PhaseFailed as error:
             yield from error.problems
 
-    def _open(self, run: PartRun) -> dict[str, dict[str, str]]:
+    def _open(self, run: PartRun, taken: PartTaken) -> dict[str, dict[str, str]]:
         sealed = run.store.get(run.backup.label, _FILE)
+        found = hashlib.sha256(sealed).hexdigest()
+        if found != taken.facts.get("sha256", found):  # a backup of a former release has none
+            raise PhaseFailed(damaged(f"{run.backup.label}/{_FILE}", found))
         known = load_secrets(run.inventory.secrets_path)
         try:
             password = known[KEYS_PASSWORD]

@@ -20,8 +20,12 @@ _WRITE = f"""\
 program=$(cat <<'PROGRAM'
 {_PROGRAM}PROGRAM
 )
-python3 -I -c "$program" {_OWN} | rabbitmqctl --silent import_definitions
-"""
+chosen=$(mktemp /run/cfy-definitions.XXXXXX)
+trap 'rm -f "$chosen"' EXIT
+python3 -I -c "$program" {_OWN} > "$chosen"
+chown rabbitmq "$chosen"
+rabbitmqctl --silent import_definitions "$chosen" < /dev/null
+"""  # a file: the tool's Erlang runs with -noinput, and waits for ever for what comes by stdin
 # one start of Erlang for all queues: with agents there are hundreds. Streams cannot be purged
 _PURGE = """\
 rabbitmqctl --silent eval '

@@ -10,6 +10,7 @@ from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.inventory import Node
 
 _LONGEST_S = 12 * 3600
+_HASH_LENGTH = 64
 
 
 def keep(run: PartRun, name: str, node: str, script: str) -> Carried:
@@ -40,13 +41,18 @@ def content_problems(run: PartRun, name: str, sha256: str) -> Iterator[Problem]:
 
     found = run.ask(node, read)
     if found != sha256:
-        is_hash = len(found) == len(sha256) and " " not in found
-        yield Problem(
-            where=f"{label}/{name}",
-            what=f"its content has changed: SHA-256 {found}" if is_hash else found,
-            remedy="choose another backup; `cluster backup` takes a new one",
-            code="backup-part-damaged",
-        )
+        yield damaged(f"{label}/{name}", found)
+
+
+def damaged(where: str, found: str) -> Problem:
+    """Return the problem of a file that has another SHA-256, or that could not be read."""
+    is_hash = len(found) == _HASH_LENGTH and " " not in found
+    return Problem(
+        where=where,
+        what=f"its content has changed: SHA-256 {found}" if is_hash else found,
+        remedy="choose another backup; `cluster backup` takes a new one",
+        code="backup-part-damaged",
+    )
 
 
 def answers(

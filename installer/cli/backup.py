@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from installer.actions.backup import Verified, list_backups, take_backup, verify_backup
-from installer.actions.restore import RestoreRequest, restore_cluster
+from installer.actions.restore import restore_cluster
+from installer.actions.restore_target import RestoreRequest
 from installer.backup.backup_set import BackupSet, BackupType
 from installer.cli.confirm import demand_name
 from installer.cli.options import INVENTORY, JSON

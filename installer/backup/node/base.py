@@ -1,9 +1,12 @@
 """What the programs on a node share: its settings, and how PostgreSQL and pgBackRest are called."""
 
+import contextlib
+import fcntl
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 SETTINGS = "/etc/pgbackrest/cfy_manager.json"
@@ -20,11 +23,38 @@ class Failure(Exception):
 
 def run(words: Sequence[str]) -> str:
     """Return what a command says; raises Failure with its last words."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    # "replace": pgBackRest quotes what it cannot read, such as what another password has sealed
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip())[-1500:]
         raise Failure(f"{os.path.basename(words[0])}: {said}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def alone(path: str, *, end_other: bool) -> Iterator[None]:
+    """Hold a lock of this node while the block runs.
+
+    A run that was killed on the controller leaves its program here: that one is ended, or awaited
+    where it may be a timer's.
+    """
+    with open(path, "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if end_other:
+                file.seek(0)
+                _end_group(file.read())
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpgrp()))
+        file.flush()
+        yield
+
+
+def _end_group(number: str) -> None:
+    with contextlib.suppress(ProcessLookupError, ValueError):  # it ends, or begins, by itself
+        os.killpg(int(number), signal.SIGTERM)
 
 
 class Database:
@@ -35,6 +65,7 @@ class Database:
             self.settings = dict(json.load(file))
         self.name = str(self.settings["database"])
         self.bin_dir = str(self.settings["bin_dir"])
+        self.work = str(self.settings["work"])
 
     def pgbackrest_words(self, *words: str) -> list[str]:
         """Return the words of a command of pgBackRest."""

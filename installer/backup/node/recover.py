@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from installer.backup.node.base import TABLES, Database, Failure, run
+from installer.backup.node.base import TABLES, Database, Failure, alone, run
 
 _POLL_S = 0.2
 _LEAST_SPARE = 256 * 1024 * 1024  # for WAL while it recovers
@@ -259,7 +259,8 @@ def main(words: Sequence[str]) -> int:
     """Run what the command line names."""
     action, *rest = words
     try:
-        return _ACTIONS[action](*rest)
+        with alone(f"{Database().work}/recover.lock", end_other=True):
+            return _ACTIONS[action](*rest)
     except (Failure, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from installer.backup.node.base import TABLES, Database, Failure, run
+from installer.backup.node.base import TABLES, Database, Failure, alone, run
 
 ANNOTATION = "cfy"
 NOT_PRIMARY, FOREIGN = 3, 4
@@ -67,6 +67,12 @@ def take(db: Database, kind: str, flag: str = "") -> int:
     if not db.is_primary():
         print("this node is not the primary")
         return 0 if flag else NOT_PRIMARY
+    with alone(f"{db.work}/take.lock", end_other=False):
+        return take_alone(db, kind)
+
+
+def take_alone(db: Database, kind: str) -> int:
+    """Take a backup while no other run or timer does."""
     create_stanza(db)
     db.pgbackrest("backup", f"--type={kind}")
     backup = last_backup(db)

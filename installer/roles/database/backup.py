@@ -91,6 +91,7 @@ def _configuration(db: DatabaseSettings, backup: BackupSettings) -> Iterator[Man
         "bin_dir": db.bin_dir,
         "data_dir": db.data_dir,
         "sockets": SOCKET_FOLDER,
+        "work": WORK,
         "database": db.application.database if db.application else "postgres",
     }
     told = json.dumps(facts, indent=2) + "\n"

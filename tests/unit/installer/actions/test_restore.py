@@ -6,7 +6,7 @@ import pytest
 
 from installer.actions.backup import demand_rows
 from installer.actions.backup_nodes import chosen, demand_repository
-from installer.actions.restore import RestoreRequest, find_target
+from installer.actions.restore_target import RestoreRequest, find_target
 from installer.backup.backup_set import BackupSet, BackupType
 from installer.errors import PhaseFailed, Refused
 from installer.inventory import load_inventory

@@ -170,3 +170,13 @@ def test_a_change_of_the_key_that_was_under_way_comes_back_as_it_was():
 
     assert changes["encryption_key"] == Secret("then")
     assert changes[PREVIOUS_KEY] == Secret("before-then")
+
+
+def test_damaged_keys_are_not_taken_for_a_wrong_password(cluster, store):
+    inventory = cluster("old")
+    taken = keep(inventory, store)
+    store.files = {name: b"x" + content[1:] for name, content in store.files.items()}
+
+    (problem,) = KeysPart().verify(part_run(inventory, store=store)[0], taken)
+
+    assert problem.code == "backup-part-damaged"

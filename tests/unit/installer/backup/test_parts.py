@@ -1,13 +1,17 @@
 """What parts ask of nodes, which set each comes from, and how damage is told."""
 
+import json
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from installer.actions import backup_parts
-from installer.actions.backup_parts import remove_expired, restore_parts
-from installer.backup import files
+from installer.actions.backup_parts import remove_expired, restore_parts, source_of
+from installer.backup import files, queue
 from installer.backup.backup_set import PartTaken
 from installer.backup.files import FilesPart
 from installer.backup.node.definitions import restorable
@@ -79,6 +83,24 @@ def test_queues_are_emptied_after_the_definitions_are_there(carried):
     assert "12 queues are empty" in told[-1]
 
 
+def test_the_broker_gets_the_definitions_as_a_file_that_goes_away(tmp_path):
+    """Its tool's Erlang does not read stdin: on a real broker it waited for ever."""
+    tool = tmp_path / "rabbitmqctl"
+    tool.write_text(f'#!/bin/sh\ncp "$3" {tmp_path}/imported; echo "$3" > {tmp_path}/path\n')
+    tool.chmod(0o755)
+    (tmp_path / "chown").symlink_to("/bin/true")
+    (tmp_path / "own.json").write_text("{}")
+    write = queue._WRITE.replace(queue._OWN, str(tmp_path / "own.json"))
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    kept = json.dumps({"queues": [{"name": "agent-1"}]})
+    subprocess.run(["sh", "-euc", write], input=kept, text=True, env=path, check=True)
+
+    imported = json.loads((tmp_path / "imported").read_text())
+    assert imported["queues"] == [{"name": "agent-1"}]
+    assert not Path((tmp_path / "path").read_text().strip()).exists()
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -115,47 +137,64 @@ def test_what_the_installer_says_of_the_broker_stays():
     assert (chosen["queues"], chosen["vhosts"]) == (kept["queues"], kept["vhosts"])
 
 
-def test_files_come_from_the_first_backup_after_the_moment_and_keys_from_the_one_before(
-    monkeypatch,
-):
-    """A blueprint of the last hour is in the database, and in no tree that is older."""
-    came = []
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
-    def part(name, *, may_be_younger):
+
+def sets_of(*held):
+    """Return backups a day apart, oldest first, each with the parts of these names."""
+    return [
+        a_set(str(day), *parts.split(), finished=MOMENT + timedelta(days=day))
+        for day, parts in enumerate(held)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("older", "own", "younger", "keys", "files"),
+    [
+        ("keys files", "keys files", "keys files", "1", "2"),  # a tree of later has more
+        ("keys files", "keys files", "", "1", "1"),
+        ("keys files", "", "", "0", "0"),  # the database's own backup of a night
+        ("", "", "keys files", None, "2"),
+        ("", "", "", None, None),
+    ],
+)
+def test_a_part_comes_from_the_backup_that_fits_best(older, own, younger, keys, files):
+    """A blueprint of the last hour is in the database, and in no tree that is older."""
+    first, second, third = sets_of(older, own, younger)
+    sets = (second, third, first)
+
+    found = [
+        source_of(SimpleNamespace(name=name, may_be_younger=name == "files"), sets)
+        for name in ("keys", "files")
+    ]
+
+    assert [one and one.label for one in found] == [keys, files]
+
+
+def test_parts_come_back_in_their_order_and_an_older_one_is_told(monkeypatch):
+    came, told = [], []
+
+    def part(name):
         return SimpleNamespace(
             name=name,
-            may_be_younger=may_be_younger,
+            may_be_younger=False,
+            concerns=lambda inventory: name != "queue",
             restore=lambda run, taken: came.append((taken.name, run.backup.label)),
         )
 
-    parts = (part("keys", may_be_younger=False), part("files", may_be_younger=True))
-    monkeypatch.setattr(backup_parts, "PARTS", parts)
-    monkeypatch.setattr(
-        backup_parts, "_run", lambda n, m, p, backup, s: part_run(0, backup=backup)[0]
-    )
-    sets = [a_set("before", "keys", "files"), a_set("after", "keys", "files")]
+    def run_of(nodes, make, phase, backup, node):
+        return replace(part_run(0, backup=backup)[0], tell=told.append)
 
-    lines = restore_parts(None, None, sets, SimpleNamespace(name="db-1"))
+    monkeypatch.setattr(backup_parts, "PARTS", tuple(map(part, ("keys", "queue", "files"))))
+    monkeypatch.setattr(backup_parts, "_run", run_of)
+    first, second = sets_of("keys queue files", "files")
 
-    assert came == [("keys", "before"), ("files", "after")]
-    assert lines == ("bring back keys of before", "bring back files of after")
+    nodes = SimpleNamespace(inventory=INVENTORY)
+    lines = restore_parts(nodes, None, (second, first), SimpleNamespace(name="db-1"))
 
-
-def test_a_younger_backup_without_files_is_passed_over(monkeypatch):
-    came = []
-    files = SimpleNamespace(
-        name="files",
-        may_be_younger=True,
-        restore=lambda run, taken: came.append(run.backup.label),
-    )
-    monkeypatch.setattr(backup_parts, "PARTS", (files,))
-    monkeypatch.setattr(
-        backup_parts, "_run", lambda n, m, p, backup, s: part_run(0, backup=backup)[0]
-    )
-
-    restore_parts(None, None, [a_set("before", "files"), a_set("after")], SimpleNamespace(name="d"))
-
-    assert came == ["before"]
+    assert came == [("keys", "0"), ("files", "1")]
+    assert lines == ("bring back keys of 0", "bring back files of 1")
+    assert told == ["keys of 0, which is older than 1"]
 
 
 def test_parts_go_with_their_backup(monkeypatch):

@@ -1,0 +1,152 @@
+"""What a restore does on the nodes, phase by phase: the database, its replicas, the parts."""
+
+import functools
+import json
+from collections.abc import Iterator
+
+from installer.actions.backup import demand_rows
+from installer.actions.backup_nodes import BackupNodes, call
+from installer.actions.backup_parts import restore_parts
+from installer.actions.halt import start_units, stop_units
+from installer.actions.node_phases import NodePhases, QuietAct
+from installer.actions.restore_target import Target
+from installer.actions.rollout import StagesByRole
+from installer.backup.settings import WORK
+from installer.backup.unsettled import names_by_kind, unsettle
+from installer.engine.session import Session
+from installer.errors import PhaseFailed, Problem
+from installer.inventory import Role
+from installer.state import Stage
+
+PLACE = f"{WORK}/restore"
+TRIAL = "restore/trial"
+_STOP, _LEAD, _REPLICAS, _PARTS, _MANAGERS = (
+    f"restore/{word}" for word in ("stop", "primary", "replicas", "parts", "managers")
+)
+_PATRONI = "database/patroni"
+
+
+class Restore:
+    """The phases of one restore."""
+
+    def __init__(
+        self,
+        nodes: BackupNodes,
+        make: NodePhases,
+        stages: StagesByRole,
+        target: Target,
+        node: str,
+    ) -> None:
+        self._nodes = nodes
+        self._make = make
+        self._stages = stages
+        self._target = target
+        self._node = node
+        self._databases = [n.name for n in nodes.inventory.with_role(Role.DATABASE)]
+        self._data = self._patroni(node).state.data[0]
+        self.kept = f"{self._data}.before-restore"
+
+    def phases(self) -> Iterator[tuple[str, list[str], QuietAct]]:
+        """Yield name, nodes and work of each phase."""
+        others = [name for name in self._databases if name != self._node]
+        yield TRIAL, [self._node], self._try
+        managers = [n.name for n in self._nodes.inventory.with_role(Role.MANAGER)]
+        if managers:
+            yield f"{_STOP}/manager", managers, functools.partial(self._stop, "manager")
+        if others:
+            yield f"{_STOP}/replicas", others, self._stop_patroni
+        yield _LEAD, [self._node], self._lead
+        yield f"{_LEAD}/settings", [self._node], self._settle
+        if others:
+            yield _REPLICAS, others, self._follow
+        sets = (self._target.backup, *self._target.others)
+        if any(one.parts for one in sets):
+            parts = functools.partial(restore_parts, self._nodes, self._make, sets)
+            yield _PARTS, [self._node], parts
+        if managers:
+            names = names_by_kind(self._nodes.inventory)
+            yield _MANAGERS, managers, functools.partial(unsettle, names, managers[0])
+
+    def _patroni(self, node: str) -> Stage:
+        return next(s for s in self._stages[node]["database"] if s.name == _PATRONI)
+
+    def _try(self, session: Session) -> tuple[str, ...]:
+        """Restore and recover beside the database; what cannot be reached is found out here."""
+        target = self._target
+        self._close_archive(session)
+        self._make.note(TRIAL, session.name, f"restore {target.backup.label} into {PLACE}")
+        label = (target.backup.label,) if target.kind == "name" else ()
+        words = ("restore", PLACE, target.kind, target.value or "-", *label)
+        told = json.loads(call(session, "recover", *words))
+        if target.kind == "name":
+            demand_rows(session.name, target.backup, told["rows"])
+        rows = sum(told.get("rows", {}).values())
+        counted = f", {rows} rows" if rows else ""
+        return (f"restore {target.backup.label} in {told['seconds']:.0f} s{counted}",)
+
+    def _close_archive(self, session: Session) -> None:
+        """Let a primary that lives archive all it has: the moment may be seconds ago."""
+        primary = self._nodes.primary()
+        if primary is not None:
+            self._nodes.ask(primary, lambda s: call(s, "take", "archive-all"))
+
+    def _stop(self, role: str, session: Session) -> tuple[str, ...]:
+        stages = reversed(self._stages[session.name][role])
+        return tuple(line for stage in stages for line in stop_units(session, stage))
+
+    def _stop_patroni(self, session: Session) -> tuple[str, ...]:
+        return stop_units(session, self._patroni(session.name))
+
+    def _lead(self, session: Session) -> tuple[str, ...]:
+        """Put what was restored in the database's place, and let it lead a cluster anew."""
+        stopped = self._stop_patroni(session)
+        call(session, "recover", "exchange", PLACE, self._data, self.kept)
+        self._make.note(_LEAD, session.name, "recover to the target and take writes")
+        call(session, "recover", "promote", self._data)
+        _run(session, _FORGET)
+        started = start_units(session, _without_gate(self._patroni(session.name)))
+        _run(session, _LEADS, timeout_s=120)
+        return (*stopped, f"keep the former data in {self.kept}", *started)
+
+    def _settle(self, session: Session) -> tuple[str, ...]:
+        """Give the primary today's passwords and settings: replicas need them, gates ask for them.
+
+        The backup may be of a cluster of another size.
+        """
+        steps = self._patroni(session.name).steps
+        return tuple(step.name for step in steps if session.run_step(step).changed)
+
+    def _follow(self, session: Session) -> tuple[str, ...]:
+        """Copy the new primary: what a replica has belongs to another past."""
+        stopped = self._stop_patroni(session)
+        _run(session, f"rm -rf {self._data}\n")
+        return (*stopped, *start_units(session, self._patroni(session.name)))
+
+
+# Patroni writes these keys anew; the old ones name another past of the database. Its own tool asks
+# for the cluster's name and a sentence.
+_FORGET = """\
+printf 'postgres\\nYes I am aware\\n' \
+    | patronictl -c /etc/patroni/config.yml remove postgres
+"""
+_LEADS = """\
+until setpriv --reuid=postgres --regid=postgres --init-groups psql -XAtq -h /run/postgresql \
+    -c 'SELECT pg_is_in_recovery()' 2> /dev/null | grep -qx f; do sleep 0.5; done
+"""
+
+
+def _without_gate(stage: Stage) -> Stage:
+    return Stage(name=stage.name, state=stage.state)
+
+
+def _run(session: Session, script: str, *, timeout_s: int = 60) -> None:
+    done = session.run(script, timeout_s=timeout_s)
+    if done.code:
+        raise PhaseFailed(
+            Problem(
+                where=session.name,
+                what=done.last_words(),
+                remedy=f"`journalctl -u patroni -n 50` on {session.name}; then run this again",
+                code="restore-failed",
+            )
+        )

@@ -1,7 +1,7 @@
 """What a change of the CA does to a cluster: bring its nodes to the folder's state, prove it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
@@ -22,7 +22,6 @@ from installer.lock import hold_lock
 from installer.pki.authority import issue_leaf
 from installer.pki.request import LeafRequest
 from installer.pki.rollover import CaRollover, Progress
-from installer.pki.store import CertificateStore
 from installer.proof.handshake import look, ports_of, proof_problems
 from installer.proof.trust import (
     Proving,
@@ -74,7 +73,8 @@ class _Work:
         """Issue what is due, and bring every node to it: one restart at a time, gated."""
         cluster = open_cluster(self.inventory, save=True)
         with survey(cluster.jobs()) as seen:
-            roll_out(seen, RunOptions(title=title), self.notify)
+            ruled = replace(seen, inventory=self.inventory)
+            roll_out(ruled, RunOptions(title=title), self.notify)
 
     def prove(self, progress: Progress) -> str:
         """Return what the running services proved; raises PhaseFailed with what speaks against."""
@@ -96,7 +96,7 @@ class _Proof:
             engine=engine,
             inventory=cluster.inventory,
             inputs=cluster.inputs,
-            ours=CertificateStore(rollover.folder).ca_certificate(),
+            ours=rollover.nodes_trust(),
         )
 
     def links(self) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from installer.errors import ConfigError, Problem, Refused
@@ -77,6 +78,15 @@ class CaRollover:
             issuer=facts_of(self._trusted()[0]),
             other=facts_of(other[0]) if other else None,
         )
+
+    def nodes_trust(self) -> bytes:
+        """Return what nodes trust (PEM): while that is two CAs, whichever issues in one order.
+
+        So no service restarts when only the issuer changes.
+        """
+        if self.progress() not in (Progress.TRUSTED, Progress.ISSUING):
+            return self._files.read("ca.crt")
+        return _pem(sorted(self._trusted(), key=lambda one: one.fingerprint(SHA256())))
 
     def issuer(self) -> KeyPair:
         """Return the CA that issues, without the other one that is trusted; nothing is written."""

@@ -117,7 +117,8 @@ class CertificateStore:
     def _by_node(
         self, requests: Iterable[CertificateRequest], issued: Mapping[str, KeyPair]
     ) -> dict[str, dict[str, bytes]]:
-        ca = issued["ca"].certificate if "ca" in issued else self.ca_certificate()
+        is_new = "ca" in issued
+        ca = issued["ca"].certificate if is_new else CaRollover(self.folder).nodes_trust()
         files: dict[str, dict[str, bytes]] = {}
         for request in requests:
             stem = _stem(request)

@@ -8,6 +8,7 @@ in the middle of a change does what is right without knowing of it.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -78,6 +79,13 @@ class CaRollover:
             issuer=facts_of(self._trusted()[0]),
             other=facts_of(other[0]) if other else None,
         )
+
+    def has_expired(self) -> bool:
+        """Tell whether the CA that goes, or issues yet, has ended: nobody is trusted by it."""
+        found = self.authorities()
+        is_old = found.progress in (Progress.ISSUING, Progress.WITHDRAWN)
+        old = found.other if is_old and found.other else found.issuer
+        return old.time_left() <= timedelta(0)
 
     def nodes_trust(self) -> bytes:
         """Return what nodes trust (PEM): while that is two CAs, whichever issues in one order.

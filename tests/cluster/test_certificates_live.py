@@ -2,7 +2,7 @@
 
 One life of one cluster, told by fixtures that follow each other: clients work while a renewal is
 killed and gone on with and while both CAs become trusted, then while a rollover is killed in its
-middle; at last every certificate expires.
+middle; at last everything expires, the CA included.
 """
 
 import json
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -438,6 +438,7 @@ class Recovered:
 
     before: tuple[int, list[dict[str, Any]]]
     after: tuple[int, list[dict[str, Any]]]
+    refusal: Any = None
 
 
 @pytest.fixture(scope="module")
@@ -451,6 +452,29 @@ def renewed_after_expiry(rolled: Rolled, compact: Cluster) -> Recovered:
 def test_a_cluster_whose_certificates_have_all_expired_is_renewed(renewed_after_expiry, compact):
     assert_dead(renewed_after_expiry.before)
     assert_all_are_current(renewed_after_expiry.after)
+
+
+@pytest.fixture(scope="module")
+def rolled_after_expiry(renewed_after_expiry: Recovered, compact: Cluster) -> Recovered:
+    """Our own certificate is not the installer's to issue: it is replaced before."""
+    before = expire(compact, with_ca=True)
+    refusal = certificates(compact, "renew", check=False)
+    told_by(compact, "rollover", "--until", "trust")
+    bring(brought_folder(compact), authority(compact, "next-ca"))
+    told_by(compact, "rollover")
+    await_whole(compact)
+    return Recovered(before, live(compact), refusal)
+
+
+def test_a_cluster_whose_ca_has_expired_is_not_renewed(rolled_after_expiry):
+    assert rolled_after_expiry.refusal.returncode == ConfigError.exit_code
+    assert "certificates rollover" in rolled_after_expiry.refusal.stderr
+
+
+def test_a_cluster_whose_ca_has_expired_gets_another(rolled_after_expiry, compact):
+    assert_dead(rolled_after_expiry.before)
+    assert_all_are_current(rolled_after_expiry.after)
+    assert shown_to(compact, compact.ca) == read_facts(compact.ca.read_bytes()).common_name
 
 
 def assert_dead(seen: tuple[int, list[dict[str, Any]]]) -> None:
@@ -474,12 +498,17 @@ done
 """
 
 
-def expire(cluster: Cluster) -> tuple[int, list[dict[str, Any]]]:
-    """Let all certificates have expired everywhere; services meet them at a start."""
+def expire(cluster: Cluster, *, with_ca: bool = False) -> tuple[int, list[dict[str, Any]]]:
+    """Let certificates, or the CA too, have expired everywhere; services meet them at a start."""
     folder = cluster.certificates
     issuer = authority(cluster)
+    if with_ca:
+        ended = Recipe(is_ca=True, key=issuer.key, usages=(), begins=-2 * DAY, ends=-HOUR)
+        issuer = make(expired_like(issuer.certificate, ended), None)
+        (folder / "ca.crt").write_bytes(issuer.pem)
     for path in folder.glob("nodes/*/*.crt"):
-        made = make(expired_like(x509.load_pem_x509_certificate(path.read_bytes())), issuer)
+        recipe = Recipe(begins=-2 * HOUR, ends=-HOUR)
+        made = make(expired_like(x509.load_pem_x509_certificate(path.read_bytes()), recipe), issuer)
         path.with_suffix(".key").write_bytes(made.key_pem())
         path.write_bytes(made.pem)
     bringing = (sys.executable, "-c", program("push_certificates"), cluster.inventory)
@@ -490,15 +519,18 @@ def expire(cluster: Cluster) -> tuple[int, list[dict[str, Any]]]:
     return live(cluster)
 
 
-def expired_like(present: x509.Certificate) -> Recipe:
-    """Return a recipe with the names and usages of a certificate, for one that has expired."""
+def expired_like(present: x509.Certificate, recipe: Recipe) -> Recipe:
+    """Return a recipe with the names and usages of a certificate."""
+    (name,) = present.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    recipe = replace(recipe, name=str(name.value), hosts=())
+    if recipe.is_ca:
+        return recipe
     extensions = present.extensions
     usages = tuple(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     names: tuple[x509.GeneralName, ...] = ()
     if ExtendedKeyUsageOID.SERVER_AUTH in usages:
         names = tuple(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    (name,) = present.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return Recipe(name=str(name.value), hosts=names, usages=usages, begins=-2 * HOUR, ends=-HOUR)
+    return replace(recipe, hosts=names, usages=usages)
 
 
 def await_whole(cluster: Cluster) -> None:

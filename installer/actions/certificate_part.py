@@ -17,10 +17,16 @@ def certificate_part(stage: Stage) -> Stage | None:
 
     A unit that does not run is started: after an expiry many have given up.
     """
+    part = trust_part(stage)
+    return part if part is not None and part.state.files else None
+
+
+def trust_part(stage: Stage) -> Stage | None:
+    """Return the same, and the units of further stages: they restart for another CA."""
     files = tuple(file for file in stage.state.files if _PEM in file.content)
-    if not files:
-        return None
     units = tuple(unit for unit in stage.state.units if unit.target is UnitTarget.RUNNING)
+    if not files and not units:
+        return None
     return Stage(name=stage.name, after=stage.after, state=NodeState(files=files, units=units))
 
 

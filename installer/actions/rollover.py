@@ -3,7 +3,8 @@
 Four steps, each proved by handshakes before the next: a new CA is made beside the old one;
 everybody trusts both; everybody shows certificates of the new one; nobody trusts the old one.
 How far it is, the certificates' folder tells, and nothing else: whoever runs the command again
-goes on there, and a `cluster install` in the middle disturbs nothing.
+goes on there, and a `cluster install` in the middle disturbs nothing. Where the old CA has
+expired nobody trusts anybody, so nothing can overlap: all nodes get the new one at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ _TITLES = {
     Progress.ISSUING: "3 of 4: every node gets certificates of the new CA",
     Progress.WITHDRAWN: "4 of 4: no node trusts the old CA any more",
 }
+_LOST = "The old CA has expired: nobody trusts it, and every node gets the new one at once."
 _MOVES: Mapping[Progress, Callable[[CaRollover], None]] = {
     Progress.MADE: CaRollover.trust_both,
     Progress.TRUSTED: CaRollover.issue_from_new,
@@ -42,6 +44,8 @@ class Nodes:
     demand_converged: Callable[[], None]  # nothing but the change will be rolled out
     converge: Callable[[str], None]  # bring every node to the folder's state; takes a title
     prove: Callable[[Progress], str]  # returns in words what was proved
+    work: Callable[[], bool]  # every port shows a certificate that is valid
+    recover: Callable[[str], None]  # bring all at once, where nothing works; takes a title
 
 
 def roll_over(
@@ -58,6 +62,8 @@ def roll_over(
     if request.back:
         if begun is Progress.NONE:
             raise Refused(_nothing_to_turn(rollover))
+        if rollover.has_expired():
+            raise Refused(_nothing_to_return_to(rollover))
         rollover.turn_back()
     elif begun is Progress.NONE:
         nodes.demand_converged()
@@ -74,15 +80,30 @@ def _go_on(
     until: Progress | None,
     tell: Callable[[str], None],
 ) -> Progress:
+    is_lost = rollover.has_expired() and not nodes.work()
+    if is_lost:
+        tell(_LOST)
     while (progress := rollover.progress()) is not Progress.NONE:
         if progress in _TITLES:
             rollover.settle()
-            nodes.converge(_TITLES[progress])
-            tell(f"Proved: {nodes.prove(progress)}.")
+            if not is_lost or progress is Progress.WITHDRAWN:
+                if is_lost:
+                    nodes.recover(_TITLES[progress])
+                nodes.converge(_TITLES[progress])  # its steps tell managers of the new CA
+                tell(f"Proved: {nodes.prove(progress)}.")
         if progress is until:
             break
         _MOVES[progress](rollover)
     return progress
+
+
+def _nothing_to_return_to(rollover: CaRollover) -> Problem:
+    return Problem(
+        where=str(rollover.folder),
+        what="the old CA has expired: nobody would trust it",
+        remedy="let the change go on: `cfy_manager certificates rollover`",
+        code="rollover-back-expired",
+    )
 
 
 def _nothing_to_turn(rollover: CaRollover) -> Problem:

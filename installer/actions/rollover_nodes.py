@@ -1,12 +1,15 @@
 """What a change of the CA does to a cluster: bring its nodes to the folder's state, prove it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.options import RunOptions
+from installer.actions.recovery import recover
+from installer.actions.renewal import is_working
 from installer.actions.rollout import roll_out, survey
 from installer.actions.rollover import Nodes, RolloverRequest, roll_over
 from installer.actions.run_log import logged_to
@@ -22,7 +25,6 @@ from installer.lock import hold_lock
 from installer.pki.authority import issue_leaf
 from installer.pki.request import LeafRequest
 from installer.pki.rollover import CaRollover, Progress
-from installer.pki.store import CertificateStore
 from installer.proof.handshake import look, ports_of, proof_problems
 from installer.proof.trust import (
     Proving,
@@ -50,7 +52,11 @@ def roll_over_cluster(path: Path, request: RolloverRequest, report: Report) -> P
         rollover = CaRollover(inventory.certificates_path)
         work = _Work(inventory=inventory, rollover=rollover, notify=notify)
         nodes = Nodes(
-            demand_converged=work.demand_converged, converge=work.converge, prove=work.prove
+            demand_converged=work.demand_converged,
+            converge=work.converge,
+            prove=work.prove,
+            work=work.works,
+            recover=work.recover,
         )
         return roll_over(rollover, nodes, request, report.tell)
 
@@ -74,15 +80,32 @@ class _Work:
         """Issue what is due, and bring every node to it: one restart at a time, gated."""
         cluster = open_cluster(self.inventory, save=True)
         with survey(cluster.jobs()) as seen:
-            roll_out(seen, RunOptions(title=title), self.notify)
+            ruled = replace(seen, inventory=self.inventory)
+            roll_out(ruled, RunOptions(title=title), self.notify)
+
+    def works(self) -> bool:
+        """Tell whether services may talk to each other yet."""
+        cluster = open_running(self.inventory)
+        with _engine(self.inventory) as engine:
+            return is_working(look(engine, ports_of(self.inventory, cluster.inputs)))
+
+    def recover(self, title: str) -> None:
+        """Issue what is due, and bring it to all nodes at once: no service works alone."""
+        recover(open_cluster(self.inventory, save=True), title, self.notify)
 
     def prove(self, progress: Progress) -> str:
         """Return what the running services proved; raises PhaseFailed with what speaks against."""
         cluster = open_running(self.inventory)
-        with Engine([target_of(node) for node in self.inventory.nodes]) as engine:
-            if unreachable := engine.connect():
-                raise NodeUnreachable(*unreachable.values())
+        with _engine(self.inventory) as engine:
             return _proof(_Proof(cluster, engine, self.rollover), progress)
+
+
+@contextmanager
+def _engine(inventory: Inventory) -> Iterator[Engine]:
+    with Engine([target_of(node) for node in inventory.nodes]) as engine:
+        if unreachable := engine.connect():
+            raise NodeUnreachable(*unreachable.values())
+        yield engine
 
 
 class _Proof:
@@ -92,11 +115,12 @@ class _Proof:
         self._engine = engine
         self._ports = ports_of(cluster.inventory, cluster.inputs)
         self._rollover = rollover
+        self.is_late = rollover.has_expired()  # the old CA: who could be shown its certificate?
         self._proving = Proving(
             engine=engine,
             inventory=cluster.inventory,
             inputs=cluster.inputs,
-            ours=CertificateStore(rollover.folder).ca_certificate(),
+            ours=rollover.nodes_trust(),
         )
 
     def links(self) -> str:
@@ -129,7 +153,7 @@ def _proof(proof: _Proof, progress: Progress) -> str:
     words = [proof.links(), proof.ports()]
     if progress is Progress.TRUSTED:
         words.append(proof.new_is_taken())
-    if progress is Progress.WITHDRAWN:
+    if progress is Progress.WITHDRAWN and not proof.is_late:
         words.append(proof.old_is_refused())
     return ", ".join(words)
 

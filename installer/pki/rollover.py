@@ -8,10 +8,12 @@ in the middle of a change does what is right without knowing of it.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from installer.errors import ConfigError, Problem, Refused
@@ -77,6 +79,22 @@ class CaRollover:
             issuer=facts_of(self._trusted()[0]),
             other=facts_of(other[0]) if other else None,
         )
+
+    def has_expired(self) -> bool:
+        """Tell whether the CA that goes, or issues yet, has ended: nobody is trusted by it."""
+        found = self.authorities()
+        is_old = found.progress in (Progress.ISSUING, Progress.WITHDRAWN)
+        old = found.other if is_old and found.other else found.issuer
+        return old.time_left() <= timedelta(0)
+
+    def nodes_trust(self) -> bytes:
+        """Return what nodes trust (PEM): while that is two CAs, whichever issues in one order.
+
+        So no service restarts when only the issuer changes.
+        """
+        if self.progress() not in (Progress.TRUSTED, Progress.ISSUING):
+            return self._files.read("ca.crt")
+        return _pem(sorted(self._trusted(), key=lambda one: one.fingerprint(SHA256())))
 
     def issuer(self) -> KeyPair:
         """Return the CA that issues, without the other one that is trusted; nothing is written."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from installer.errors import ConfigError, Problem
 from installer.lock import hold_lock
 from installer.pki.authority import KeyPair, KeyType, issue_leaf
 from installer.pki.ca import new_ca
+from installer.pki.facts import read_facts
 from installer.pki.files import make_private_folder
 from installer.pki.listing import facts_or_none
 from installer.pki.pairs import PairFolder
@@ -117,7 +119,8 @@ class CertificateStore:
     def _by_node(
         self, requests: Iterable[CertificateRequest], issued: Mapping[str, KeyPair]
     ) -> dict[str, dict[str, bytes]]:
-        ca = issued["ca"].certificate if "ca" in issued else self.ca_certificate()
+        is_new = "ca" in issued
+        ca = issued["ca"].certificate if is_new else CaRollover(self.folder).nodes_trust()
         files: dict[str, dict[str, bytes]] = {}
         for request in requests:
             stem = _stem(request)
@@ -163,6 +166,8 @@ class CertificateStore:
 
     def _signing_authority(self) -> KeyPair:
         authority = CaRollover(self.folder).issuer()
+        if read_facts(authority.certificate).time_left() <= timedelta(0):
+            raise ConfigError(_expired(self._files.path("ca.crt"), authority))
         problems = tuple(authority_problems(authority, str(self.folder)))
         if problems:
             raise ConfigError(*problems)
@@ -203,6 +208,15 @@ def _lost_authority(folder: Path) -> Problem:
         where=str(folder / "ca.crt"),
         what="the CA is not here, but certificates that it issued are",
         remedy="put ca.crt and ca.key back from your backup, or move the folder away to begin anew",
+    )
+
+
+def _expired(path: Path, authority: KeyPair) -> Problem:
+    return Problem(
+        where=str(path),
+        what=f"the CA expired on {read_facts(authority.certificate).not_after:%Y-%m-%d}",
+        remedy="give the cluster another: `cfy_manager certificates rollover -i INVENTORY`",
+        code="ca-expired",
     )
 
 

@@ -1,11 +1,14 @@
 """The steps of a change of the CA: in which order, what ends one, where the next run goes on."""
 
+from dataclasses import replace
+
 import pytest
 
 from installer.actions.rollover import Nodes, RolloverRequest, roll_over
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.pki.rollover import CaRollover, Progress
 from installer.pki.store import CertificateStore
+from tests.unit.installer.pki.makers import DAY, ca
 from tests.unit.installer.pki.test_store import REQUESTS
 
 WHOLE = ["converged?", "trusted", "issuing", "withdrawn"]
@@ -19,12 +22,15 @@ class Cluster:
         self.done: list[str] = []
         self.told: list[str] = []
         self.fails_at: Progress | None = None
+        self.works = True
 
     def nodes(self) -> Nodes:
         return Nodes(
             demand_converged=lambda: self.done.append("converged?"),
             converge=self._converge,
             prove=self._prove,
+            work=lambda: self.works,
+            recover=lambda _: self.done.append(f"at once: {self.rollover.progress()}"),
         )
 
     def _converge(self, title: str) -> None:
@@ -82,7 +88,7 @@ def test_other_changes_that_wait_are_not_rolled_out_with_it(cluster):
     def refuse() -> None:
         raise Refused(Problem(where="db-1", what="it differs", remedy="install"))
 
-    nodes = Nodes(demand_converged=refuse, converge=lambda _: None, prove=lambda _: "")
+    nodes = replace(cluster.nodes(), demand_converged=refuse)
     with pytest.raises(Refused):
         roll_over(cluster.rollover, nodes, RolloverRequest(), print)
 
@@ -112,3 +118,56 @@ def test_before_new_certificates_it_turns_back_to_where_it_was(cluster):
 def test_what_is_not_begun_cannot_turn_back(cluster):
     with pytest.raises(Refused, match="no change of the CA is under way"):
         cluster.run(back=True)
+
+
+def expire(cluster):
+    """Put a CA in place of the cluster's that ended yesterday."""
+    late = ca(begins=-9 * DAY, ends=-DAY)
+    for name, content in (("ca.crt", late.pem), ("ca.key", late.key_pem())):
+        (cluster.rollover.folder / name).write_bytes(content)
+
+
+def test_after_the_ca_has_expired_all_nodes_get_the_new_one_at_once(cluster):
+    """Where nobody trusts anybody nothing can overlap, and no gate would hold in between."""
+    expire(cluster)
+    cluster.works = False
+
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == ["converged?", "at once: withdrawn", "withdrawn"]
+
+
+def test_a_recovery_that_failed_is_gone_on_with(cluster):
+    expire(cluster)
+    cluster.works, cluster.fails_at = False, Progress.WITHDRAWN
+    with pytest.raises(PhaseFailed):
+        cluster.run()
+
+    cluster.fails_at = None
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == ["at once: withdrawn", "withdrawn"]
+
+
+def test_nodes_that_work_without_the_expired_ca_are_not_stopped(cluster):
+    """All have got certificates of the new CA before the old one ended."""
+    cluster.run(until=Progress.ISSUING)
+    late = ca(begins=-9 * DAY, ends=-DAY)
+    (cluster.rollover.folder / "previous-ca.crt").write_bytes(late.pem)
+    new = cluster.rollover.issuer().certificate
+    (cluster.rollover.folder / "ca.crt").write_bytes(new + late.pem)
+
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == ["issuing", "withdrawn"]
+
+
+def test_nobody_turns_back_to_a_ca_that_has_expired(cluster):
+    expire(cluster)
+    cluster.works = False
+    cluster.run(until=Progress.TRUSTED)
+
+    with pytest.raises(Refused, match="the old CA has expired"):
+        cluster.run(back=True)
+
+    assert cluster.rollover.progress() is Progress.TRUSTED

@@ -103,6 +103,24 @@ def test_both_cas_are_trusted_while_leaves_of_both_are_shown(store, rollover):
             assert handshake_fault(pair, trust, "db-1", BOTH) is None
 
 
+def test_nodes_get_the_same_file_whichever_of_both_cas_issues(store, rollover):
+    """A service that reads its CAs when it starts need not restart then."""
+    begin_and_trust(rollover)
+    before, first = rollover.nodes_trust(), trusted(store)[0]
+    rollover.issue_from_new()
+
+    assert trusted(store)[0] != first
+    assert rollover.nodes_trust() == before
+    assert store.by_node(REQUESTS)["db-1"]["ca.crt"] == before
+
+
+def test_nodes_get_the_file_as_it_is_where_one_ca_is_trusted(store, rollover):
+    path = store.folder / "ca.crt"
+    path.write_bytes(b"# of the company\n" + path.read_bytes())
+
+    assert rollover.nodes_trust() == path.read_bytes()
+
+
 def test_nothing_is_issued_anew_while_the_new_ca_only_becomes_known(store, rollover):
     begin_and_trust(rollover)
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from installer.actions.cluster import runs_folder
 from installer.actions.departure import (
     Departure,
-    Successor,
+    Place,
     demand_same,
+    demand_same_place,
     forget,
     remember,
     unfinished,
 )
-from installer.actions.departure_rules import demand_possible, last_ones
+from installer.actions.departure_rules import demand_possible, demand_successor, last_ones
 from installer.actions.install import Installed, InstallRequest, converge, journaled
 from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
@@ -113,9 +114,9 @@ def remove_nodes(path: Path, names: Sequence[str], report: Report) -> Installed:
     return _depart(path, _Wish(verb="remove-node", names=tuple(names)), report)
 
 
-def replace_node(path: Path, name: str, successor: Successor, report: Report) -> Installed:
+def replace_node(path: Path, name: str, place: Place, report: Report) -> Installed:
     """Put another machine, or the same one made anew, in the place of a node."""
-    wish = _Wish(verb="replace-node", names=(name,), successor=successor)
+    wish = _Wish(verb="replace-node", names=(name,), place=place)
     return _depart(path, wish, report)
 
 
@@ -123,7 +124,7 @@ def replace_node(path: Path, name: str, successor: Successor, report: Report) ->
 class _Wish:
     verb: str
     names: tuple[str, ...]
-    successor: Successor | None = None
+    place: Place | None = None
 
 
 def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
@@ -134,6 +135,7 @@ def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
         demand_same(begun, wish.verb, wish.names)
         departure = begun or _wished(inventory, wish)
         if begun:
+            demand_same_place(begun, wish.place or Place())
             report.tell(f"`{wish.verb} {' '.join(wish.names)}` has begun before; this goes on.")
         if not departure.has_left:
             inventory = _leave(inventory, departure, report, is_new=begun is None)
@@ -149,7 +151,8 @@ def _wished(inventory: Inventory, wish: _Wish) -> Departure:
     """Return what is to happen; raises Refused when too few would be left."""
     demand_nodes(inventory, wish.names)
     leaving = tuple(inventory.node(name) for name in wish.names)
-    departure = Departure(verb=wish.verb, nodes=leaving, successor=wish.successor)
+    successor = wish.place.after(leaving[0]) if wish.place else None
+    departure = Departure(verb=wish.verb, nodes=leaving, successor=successor)
     if problems := [*last_ones(inventory, departure)]:
         raise Refused(*problems)
     return departure
@@ -164,6 +167,8 @@ def _leave(
     """
     before = departure.cluster_before(inventory)
     cluster = open_running(before)
+    if is_new:
+        demand_successor(departure)
     folder, name = runs_folder(inventory), RunName(new_run(), _title(departure))
     with Engine([job.target for job in cluster.jobs()]) as engine:
         facts, stages = reach(cluster, departure.nodes, engine)

@@ -23,6 +23,23 @@ class Successor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a new machine is wanted, as far as it was told; else where the old one was."""
+
+    name: str | None = None
+    address: str | None = None
+
+    def after(self, node: Node) -> Successor:
+        """Return what takes the place of a node."""
+        return Successor(name=self.name or node.name, address=self.address or node.address)
+
+    def is_of(self, successor: Successor) -> bool:
+        """Tell whether nothing that was told contradicts a successor."""
+        told = (self.name or successor.name, self.address or successor.address)
+        return told == (successor.name, successor.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
     """Nodes as they were in the inventory, and whether the others have forgotten them."""
 
@@ -79,6 +96,22 @@ def demand_same(begun: Departure | None, verb: str, names: Sequence[str]) -> Non
             where=", ".join(begun.names),
             what=f"`{told}` began and has not finished",
             remedy=f"run it again first: {told} -i INVENTORY",
+            code="member-change-unfinished",
+        )
+    )
+
+
+def demand_same_place(begun: Departure, place: Place) -> None:
+    """Raise Refused when a replacement began with another machine than is wanted now."""
+    new = begun.successor
+    if new is None or place.is_of(new):
+        return
+    raise Refused(
+        Problem(
+            where=", ".join(begun.names),
+            what=f"its replacement by {new.name} at {new.address} began and has not finished",
+            remedy="run it again without --name and --address; where that machine never comes, "
+            f"give {new.name} the address of another one in the inventory first",
             code="member-change-unfinished",
         )
     )

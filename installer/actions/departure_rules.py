@@ -1,10 +1,13 @@
-"""When nodes may leave a cluster: enough stay, and what is there allows it now."""
+"""When nodes may leave a cluster: enough stay, what is there allows it, the next one is there."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from installer.actions.departure import Departure
 from installer.actions.may_stop import layout_now
-from installer.errors import Problem, Refused
+from installer.engine.engine import Engine
+from installer.engine.target import target_of
+from installer.errors import NodeUnreachable, Problem, Refused
 from installer.foresight.stopping import may_stop
 from installer.inventory import Inventory, Role
 from installer.status.seen import look_around
@@ -25,6 +28,17 @@ def last_ones(inventory: Inventory, departure: Departure) -> Iterator[Problem]:
                 remedy=f"add nodes of the role `{role}` first",
                 code="last-replica",
             )
+
+
+def demand_successor(departure: Departure) -> None:
+    """Raise NodeUnreachable when the new machine is at an address of its own and not there."""
+    new, old = departure.successor, departure.nodes[0]
+    if new is None or new.address == old.address:
+        return
+    node = dataclasses.replace(old, name=new.name, address=new.address)
+    with Engine([target_of(node)]) as engine:
+        if lost := engine.connect():
+            raise NodeUnreachable(*lost.values())
 
 
 def demand_possible(inventory: Inventory, departure: Departure, reached: set[str]) -> None:

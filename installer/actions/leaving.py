@@ -163,8 +163,7 @@ class Leaving:
             broker = BrokerMember(name=node.name, address=node.address)
             step = forget_broker(queue_settings(*self._inputs(staying[0])), broker)
             changes += self._run_step(staying[0], step, tell)
-            if script := forget_address(broker):
-                self._run_on(staying, script)
+            self._run_on(staying, forget_address(broker))
         managers = [other.name for other in self._staying(Role.MANAGER)]
         if role is not Role.LOADBALANCER and managers:
             self._run_on(managers[:1], forget_entries(node.name, [str(role)]))

@@ -63,6 +63,7 @@ class StageRunner:
         self._run = run
         self._options = options
         self._turns = turns
+        self._changed: set[str] = set()  # nodes on which this run has changed anything
 
     def __call__(self, phase: str, stages: Mapping[str, Stage]) -> PhaseResult:
         """Run the stage on every node; problems are in the result, never raised."""
@@ -156,8 +157,7 @@ class StageRunner:
 
     def _steps(self, phase: str, works: dict[str, _Work]) -> None:
         first = next(iter(works))
-        # what changed on any of the nodes may have broken what a guard saw before the run
-        has_changed = any(work.changes for work in works.values())
+        has_changed = self._has_changed(works)
 
         def run(session: Session) -> None:
             work = works[session.name]
@@ -171,6 +171,14 @@ class StageRunner:
                     work.changes.append(step.name)
 
         self._each(works, works, run)
+
+    def _has_changed(self, works: dict[str, _Work]) -> bool:
+        """Tell whether guards must be asked again: they were seen before the run.
+
+        Of this stage, a change on any node counts; of the stages before, such as those that bring
+        the code which the guard runs, those on the same nodes.
+        """
+        return any(work.changes or node in self._changed for node, work in works.items())
 
     def _explain(self, phase: str, works: dict[str, _Work]) -> None:
         """Ask each node that failed for the cause; one that cannot tell leaves what is known."""
@@ -199,6 +207,7 @@ class StageRunner:
                 works[node].problems.append(outcome.error)
 
     def _finish(self, phase: str, works: dict[str, _Work]) -> PhaseResult:
+        self._changed.update(node for node, work in works.items() if work.changes)
         for node, work in works.items():
             self._notify(
                 Event(

@@ -125,11 +125,7 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
 @contextmanager
 def _opened(path: Path, request: UpgradeRequest) -> Iterator[_Opened]:
     inventory = load_cluster(path)
-    known = load_record(runs_folder(inventory))
-    record = None if known is None or known.is_finished else known
-    bundle = load_bundle(_bundle_path(inventory, request, record))
-    if record is not None and Path(record.bundle) != bundle.path:
-        record = None
+    bundle, record = _destination(inventory, request)
     cluster = replace(open_running(inventory), bundle=bundle)
     _demand_canary(inventory, request)
     with opened(cluster.jobs()) as (engine, stages):
@@ -138,6 +134,17 @@ def _opened(path: Path, request: UpgradeRequest) -> Iterator[_Opened]:
             raise Refused(*problems)
         way = Way(plan=plan, stages=stages)
         yield _Opened(cluster=cluster, engine=engine, way=way, record=record)
+
+
+def _destination(
+    inventory: Inventory, request: UpgradeRequest
+) -> tuple[Bundle, UpgradeRecord | None]:
+    """Return where the cluster goes, and the record of the upgrade that has begun to go there."""
+    known = load_record(runs_folder(inventory))
+    record = None if known is None or known.is_finished else known
+    bundle = load_bundle(_bundle_path(inventory, request, record))
+    is_same = record is not None and Path(record.bundle) == bundle.path
+    return bundle, record if is_same else None
 
 
 def _bundle_path(
@@ -196,8 +203,11 @@ def _demand_canary(inventory: Inventory, request: UpgradeRequest) -> None:
 
 def _back_up(path: Path, request: UpgradeRequest, report: Report) -> None:
     """Let a backup be there before anything changes, unless the upgrade has begun already."""
+    _, record = _destination(load_cluster(path), request)
+    if record is not None:
+        return
     with _opened(path, request) as found:
-        if found.record is not None or not found.way.plan.is_needed:
+        if not found.way.plan.is_needed:
             return
         try:
             demand_repository(found.cluster.inventory)

@@ -29,8 +29,12 @@ class NodeUpgrade(NodeRestart):
         self._on(node, lambda session: self._make_way(session, turn, changes))
         seen: list[Observation] = []
         self._on(node, lambda session: seen.append(session.observe(self._stages(node))))
+        runner = self._runner(node, seen[0])
         for stage in self._stages(node):
-            self._converge(node, stage, seen[0], changes)
+            result = runner(stage.name, {node: stage})
+            changes += [change.removeprefix(f"{node}: ") for change in result.changes]
+            if result.problems:
+                raise PhaseFailed(*result.problems)
 
     def _send(self, node: str) -> None:
         """Let the node have the bundle's files: another bundle may have come since they went."""
@@ -61,18 +65,14 @@ class NodeUpgrade(NodeRestart):
         names = [unit.name for unit in units if unit.target is UnitTarget.RUNNING]
         return names[::-1]
 
-    def _converge(self, node: str, stage: Stage, seen: Observation, changes: list[str]) -> None:
-        """Bring a stage to its state as an install does, with its gate and its steps."""
+    def _runner(self, node: str, seen: Observation) -> StageRunner:
+        """Return what brings stages to their state as an install does, with gates and steps."""
 
         def listen(event: Event) -> None:
             if event.kind is EventKind.NODE_NOTE:
                 self._note(node, event.text)
 
-        runner = StageRunner(self.engine, {node: seen}, listen, run=self.run)
-        result = runner(stage.name, {node: stage})
-        changes += [change.removeprefix(f"{node}: ") for change in result.changes]
-        if result.problems:
-            raise PhaseFailed(*result.problems)
+        return StageRunner(self.engine, {node: seen}, listen, run=self.run)
 
     def _note(self, node: str, text: str) -> None:
         self.tell(kind=EventKind.NODE_NOTE, node=node, text=text)

@@ -40,12 +40,20 @@ class AptRoot:
         for part in ("sources", "lists/partial", "archives/partial", "log"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "sources" / "bundle.sources").write_text(sources)
+        (folder / "preferences").write_text("")
         (folder / "apt.conf").write_text(_configuration(folder, architecture))
         self.install_base([])
 
     def update(self) -> None:
         """Fetch the package lists; apt checks their signatures and hashes."""
         self._run("apt-get", "update", "-q", "--error-on=any")
+
+    def prefer(self, codename: str) -> None:
+        """Take of other releases only what this one has not, whatever their versions are."""
+        (self._folder / "preferences").write_text(
+            "Package: *\nPin: release *\nPin-Priority: 100\n\n"
+            f"Package: *\nPin: release n={codename}*\nPin-Priority: 500\n"
+        )
 
     def install_base(self, stanzas: Sequence[str]) -> None:
         """Let apt believe that exactly these packages are installed (texts of status stanzas)."""
@@ -67,10 +75,10 @@ class AptRoot:
         """Return the stanza of each name (or name=version), of the candidate version."""
         return list(parse_stanzas(self._run("apt-cache", "show", "--no-all-versions", *names)))
 
-    def required_names(self) -> set[str]:
-        """Return the packages without which no Debian system exists."""
+    def required_names(self, codename: str) -> set[str]:
+        """Return the packages without which no system of this Debian release exists."""
         names = set()
-        for index in self._folder.glob("lists/*_Packages"):
+        for index in self._folder.glob(f"lists/*_dists_{codename}*_Packages"):
             for block in index.read_text().split("\n\n"):
                 if "\nPriority: required\n" in block or "\nEssential: yes\n" in block:
                     names.add(block.split("\n", 1)[0].removeprefix("Package: "))
@@ -135,7 +143,7 @@ def _configuration(folder: Path, architecture: str) -> str:
         "Dir::Etc::Parts": "/dev/null",
         "Dir::Etc::SourceList": "/dev/null",
         "Dir::Etc::SourceParts": f"{folder}/sources",
-        "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::Preferences": f"{folder}/preferences",
         "Dir::Etc::PreferencesParts": "/dev/null",
         "Dir::State": f"{folder}",
         "Dir::State::Lists": f"{folder}/lists",

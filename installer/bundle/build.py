@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer.bundle.cache import Cache, default_cache, file_digest
-from installer.bundle.catalogue import ENVIRONMENTS, ROLES, Environment, release_named
+from installer.bundle.catalogue import (
+    ENVIRONMENTS,
+    ROLES,
+    Environment,
+    release_named,
+    with_postgresql,
+)
 from installer.bundle.environment import RECIPE, Compiler, EnvironmentWriter
 from installer.bundle.fetch import fetch_archives
 from installer.bundle.interpreter import Interpreter
@@ -36,6 +42,7 @@ class BuildOptions:
     """How to build; `lock_file` replaces the cache's own lock."""
 
     with_packages: bool = True
+    postgresql: tuple[int, ...] = ()  # major versions beside the release's own
     lock_file: Path | None = None
     cache: Cache | None = None
     say: Say = lambda text: None
@@ -92,7 +99,7 @@ def refresh_lock(codename: str, options: BuildOptions | None = None) -> Lock:
 
 def _target(codename: str, options: BuildOptions) -> Target:
     return Target(
-        release=release_named(codename),
+        release=with_postgresql(release_named(codename), options.postgresql),
         architecture="arm64" if platform.machine() == "aarch64" else "amd64",
         with_packages=options.with_packages,
     )

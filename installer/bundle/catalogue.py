@@ -1,7 +1,8 @@
 """What a bundle holds for each Debian release: package names per role, wheels per environment."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from installer.errors import ConfigError, Problem
 
@@ -90,6 +91,9 @@ RELEASES = {
     ),
 }
 
+# PostgreSQL's major version → the release whose archive has it
+POSTGRESQL = {15: "bookworm", 17: "trixie"}
+
 # Debian architecture → the machine's name in the tags of wheels (PEP 425)
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -105,6 +109,40 @@ def release_named(codename: str) -> Release:
             )
         )
     return RELEASES[codename]
+
+
+def with_postgresql(release: Release, majors: Iterable[int]) -> Release:
+    """Return a release with further major versions of PostgreSQL beside its own.
+
+    Raises ConfigError for one that no supported release of Debian has.
+    """
+    wanted = sorted(set(majors) - {postgresql_of(release)})
+    if unknown := [major for major in wanted if major not in POSTGRESQL]:
+        raise ConfigError(
+            Problem(
+                where=f"--postgresql {unknown[0]}",
+                what="no Debian release that is supported has this major version",
+                remedy=f"choose one of {', '.join(map(str, POSTGRESQL))}",
+            )
+        )
+    packages = (*release.roles["database"], *(f"postgresql-{major}" for major in wanted))
+    return replace(release, roles={**release.roles, "database": packages})
+
+
+def postgresql_of(release: Release) -> int:
+    """Return the major version that a release has by itself; it comes first."""
+    return next(_majors(release))
+
+
+def further_archives(release: Release) -> list[str]:
+    """Return the codenames of the releases that the further major versions come from."""
+    return sorted({POSTGRESQL[major] for major in _majors(release)} - {release.codename})
+
+
+def _majors(release: Release) -> Iterator[int]:
+    for package in release.roles["database"]:
+        if match := re.fullmatch(r"postgresql-(\d+)", package):
+            yield int(match.group(1))
 
 
 def normalise(name: str) -> str:

@@ -18,7 +18,7 @@ from installer.bundle.lock import LockedPackage
 def base_stanzas(apt: AptRoot, release: Release) -> tuple[Stanza, ...]:
     """Return the packages of the smallest host: what Debian requires, systemd, SSH, Python."""
     apt.install_base([])
-    wanted = sorted(apt.required_names() | {"apt", *release.host})
+    wanted = sorted(apt.required_names(release.codename) | {"apt", *release.host})
     return tuple(essence(stanza) for stanza in apt.show(apt.simulate(wanted)))
 
 

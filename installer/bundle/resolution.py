@@ -8,7 +8,7 @@ from pathlib import Path
 
 from installer.bundle.apt import AptRoot, debian_sources
 from installer.bundle.cache import Cache
-from installer.bundle.catalogue import ENVIRONMENTS, Environment, Release
+from installer.bundle.catalogue import ENVIRONMENTS, Environment, Release, further_archives
 from installer.bundle.closure import base_stanzas, interpreter_packages, locked_packages
 from installer.bundle.lock import Lock, LockedWheel, dump_lock, load_lock
 from installer.bundle.project import requirements_of, source_folder
@@ -108,8 +108,12 @@ def _packages(target: Target, cache: Cache, say: Say) -> Lock:
     if not target.with_packages:
         return lock
     say(f"Choosing Debian packages for {codename}")
-    folder = cache.root / "apt" / target.label  # kept: the next time apt fetches only changes
-    apt = AptRoot(folder, debian_sources(codename), target.architecture)
+    codenames = (codename, *further_archives(target.release))
+    # kept: the next time apt fetches only changes
+    folder = cache.root / "apt" / "-".join((target.label, *codenames[1:]))
+    sources = "\n".join(map(debian_sources, codenames))
+    apt = AptRoot(folder, sources, target.architecture)
+    apt.prefer(codename)
     apt.update()
     base = base_stanzas(apt, target.release)
     return replace(

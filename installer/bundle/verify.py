@@ -1,20 +1,22 @@
 """Prove that a bundle is whole: every file, every role's packages, every environment's wheels."""
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from installer.bundle.apt import AptRoot, local_source
 from installer.bundle.cache import file_digest
-from installer.bundle.catalogue import ENVIRONMENTS, Environment, release_named
+from installer.bundle.catalogue import ENVIRONMENTS, Environment, release_named, with_postgresql
 from installer.bundle.control import status_text
 from installer.bundle.lock import Lock
 from installer.bundle.model import Bundle
 from installer.bundle.wheels import pinned_again, run_uv, target_words
 from installer.errors import PreflightError, Problem
 
+_POSTGRESQL = re.compile(r"postgresql-(\d+)")
 _REMEDY = "build the bundle again: `cfy_manager bundle build`"
 
 
@@ -52,20 +54,27 @@ def _file_problems(bundle: Bundle) -> Iterator[Problem]:
 
 def _role_checks(bundle: Bundle) -> Iterator[Check]:
     """Install each role, and each set of roles, on the smallest host; only in apt's mind."""
-    lock, roles = bundle.lock, release_named(bundle.lock.release).roles
+    lock = bundle.lock
+    roles = _roles(lock)
     with tempfile.TemporaryDirectory(prefix="cfy_manager-") as folder:
         apt = AptRoot(Path(folder), local_source(bundle.path / "apt"), lock.architecture)
         apt.update()
         apt.install_base([status_text(lock.base)])
         for count in range(1, len(roles) + 1):
             for chosen in combinations(roles, count):
-                check = _role_check(apt, lock, chosen)
+                check = _role_check(apt, lock, {role: roles[role] for role in chosen})
                 if count == 1 or check.problems:
                     yield check
 
 
-def _role_check(apt: AptRoot, lock: Lock, chosen: tuple[str, ...]) -> Check:
-    wanted = [name for role in chosen for name in release_named(lock.release).roles[role]]
+def _roles(lock: Lock) -> Mapping[str, Sequence[str]]:
+    """Return each role's packages, with every major version of PostgreSQL that is in the bundle."""
+    majors = (int(m.group(1)) for p in lock.packages if (m := _POSTGRESQL.fullmatch(p.name)))
+    return with_postgresql(release_named(lock.release), majors).roles
+
+
+def _role_check(apt: AptRoot, lock: Lock, chosen: Mapping[str, Sequence[str]]) -> Check:
+    wanted = [name for names in chosen.values() for name in names]
     name = f"packages of {' + '.join(chosen)}"
     sent = [p for p in lock.packages if set(chosen) & set(p.roles)]
     try:

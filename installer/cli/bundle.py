@@ -26,6 +26,13 @@ _WHEELS_ONLY = click.option(
     is_flag=True,
     help="Leave the Debian packages out, for nodes that reach their own package sources.",
 )
+_POSTGRESQL = click.option(
+    "--postgresql",
+    type=int,
+    multiple=True,
+    metavar="MAJOR",
+    help="A major version beside the release's own, such as 15 on the way from it; repeatable.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,12 +43,14 @@ def bundle() -> None:
 @bundle.command()
 @_RELEASE
 @_WHEELS_ONLY
-def lock(release: str, wheels_only: bool) -> None:
+@_POSTGRESQL
+def lock(release: str, wheels_only: bool, postgresql: tuple[int, ...]) -> None:
     """Choose the versions of all packages and wheels anew, as their sources stand now.
 
     Security updates come into a bundle this way: `cfy_manager bundle lock`, then `build`.
     """
-    found = refresh_lock(release, BuildOptions(with_packages=not wheels_only, say=_say))
+    options = BuildOptions(with_packages=not wheels_only, postgresql=postgresql, say=_say)
+    found = refresh_lock(release, options)
     click.echo(f"{len(found.packages)} packages and {len(found.wheels)} wheels are locked.")
     click.echo(f"Next: cfy_manager bundle build --release {release}")
 
@@ -49,6 +58,7 @@ def lock(release: str, wheels_only: bool) -> None:
 @bundle.command()
 @_RELEASE
 @_WHEELS_ONLY
+@_POSTGRESQL
 @click.option(
     "--lock",
     "lock_file",
@@ -60,12 +70,20 @@ def lock(release: str, wheels_only: bool) -> None:
     type=click.Path(path_type=Path),
     help="Copy the bundle into this new directory, to carry it away.",
 )
-def build(release: str, wheels_only: bool, lock_file: Path | None, output: Path | None) -> None:
+def build(
+    release: str,
+    wheels_only: bool,
+    postgresql: tuple[int, ...],
+    lock_file: Path | None,
+    output: Path | None,
+) -> None:
     """Build the bundle and print its directory; at once when nothing changed.
 
     Example: cfy_manager bundle build --release bookworm --output /media/usb/bundle
     """
-    options = BuildOptions(with_packages=not wheels_only, lock_file=lock_file, say=_say)
+    options = BuildOptions(
+        with_packages=not wheels_only, postgresql=postgresql, lock_file=lock_file, say=_say
+    )
     built = build_bundle(release, options)
     if output is not None:
         _copy(built, output)
@@ -76,9 +94,11 @@ def build(release: str, wheels_only: bool, lock_file: Path | None, output: Path 
 @bundle.command()
 @_RELEASE
 @_WHEELS_ONLY
-def path(release: str, wheels_only: bool) -> None:
+@_POSTGRESQL
+def path(release: str, wheels_only: bool, postgresql: tuple[int, ...]) -> None:
     """Print the directory of the bundle that was built last, and build nothing."""
-    click.echo(str(find_bundle(release, BuildOptions(with_packages=not wheels_only)).path))
+    options = BuildOptions(with_packages=not wheels_only, postgresql=postgresql)
+    click.echo(str(find_bundle(release, options).path))
 
 
 @bundle.command()

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from installer.actions.change_members import NewNode, add_nodes, remove_nodes, replace_node
-from installer.actions.departure import Successor
+from installer.actions.departure import Place
 from installer.actions.install import Installed
 from installer.actions.options import RunOptions
 from installer.cli.options import INVENTORY, JSON
 from installer.cli.preflight import WAIVE
-from installer.inventory import Role, load_inventory
+from installer.inventory import Role
 from installer.report import print_text, print_timing, report_for
 
 ADDRESS = click.option(
@@ -89,9 +89,8 @@ def replace_node_command(
     cfy_manager cluster replace-node db-2 -i ten-nodes.yaml
     cfy_manager cluster replace-node db-2 --address 10.0.0.52 -i ten-nodes.yaml
     """
-    known = {node.name: node.address for node in load_inventory(path).nodes}
-    successor = Successor(name=new_name or name, address=address or known.get(name, ""))
-    tell(path, replace_node(path, name, successor, report_for(as_json=as_json)), as_json=as_json)
+    place = Place(name=new_name, address=address)
+    tell(path, replace_node(path, name, place, report_for(as_json=as_json)), as_json=as_json)
 
 
 def new_nodes(

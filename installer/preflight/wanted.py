@@ -1,5 +1,6 @@
 """What a node must become, as far as checks ask for it, and what must be looked at for that."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from installer.preflight.needs import (
     UNITS,
 )
 from installer.roles.database.etcd import token_hash
+
+_POSTGRESQL = re.compile(r"^postgresql-\d+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class Wanted:
     virtual_ip: str = ""  # of load balancers
     limits: Limits = field(default_factory=Limits)
     bundle: Source | None = None
+    postgresql: int | None = None  # the major version that is named; None: the release's own
     etcd_token: str = ""  # as it stands in etcd's configuration
     machine_id: str = ""  # of the machine that had this name at the last run
 
@@ -67,7 +71,10 @@ class Wanted:
     def packages(self, release: str) -> tuple[str, ...]:
         """Return the packages that its roles need of a release's sources."""
         wanted = RELEASES[release].roles if release in RELEASES else {}
-        return tuple(dict.fromkeys(name for role in self.roles for name in wanted.get(role, ())))
+        names = dict.fromkeys(name for role in self.roles for name in wanted.get(role, ()))
+        if self.postgresql is None:
+            return tuple(names)
+        return tuple(_POSTGRESQL.sub(f"postgresql-{self.postgresql}", name) for name in names)
 
 
 def wanted_nodes(
@@ -90,6 +97,7 @@ def wanted_nodes(
             virtual_ip=_virtual_ip(inventory, node),
             limits=_limits(configs[node.name]["validations"]),
             bundle=_source(bundle, node.roles) if bundle else None,
+            postgresql=configs[node.name]["postgresql_server"]["major_version"],
             etcd_token=_etcd_token(configs[node.name], node.roles),
             machine_id=machine_ids.get(node.name, ""),
         )

@@ -30,7 +30,10 @@ VALIDATIONS = {
 }
 CONFIG = {
     "validations": VALIDATIONS,
-    "postgresql_server": {"cluster": {"etcd": {"cluster_token": "token"}}},
+    "postgresql_server": {
+        "major_version": None,
+        "cluster": {"etcd": {"cluster_token": "token"}},
+    },
 }
 BUNDLE = Source(release="trixie", architecture="amd64", has_packages=True, bytes_by_node=GIB // 4)
 LIMITS = Limits(memory_bytes=1838 << 20, disk_bytes=GIB)

@@ -17,6 +17,7 @@ from tests.support.losses import leader, new_token, say, sql
 
 _BEGINNING_S = 240  # a loaded machine takes its time to install a deployment
 _ROWS, _MESSAGES, _EXECUTIONS = 20, 20, 1  # acknowledged before the operation begins
+_REASON_LENGTH = 600
 _ENDS = ("terminated", "failed")  # a script that was cut off is not repeated by itself
 
 
@@ -38,6 +39,7 @@ class Stored:
     rows: dict[str, set[int]] = field(default_factory=dict)  # by database node
     messages: set[int] = field(default_factory=set)
     executions: dict[str, str] = field(default_factory=dict)  # id → status
+    reasons: dict[str, str] = field(default_factory=dict)  # why the failed ones failed, by id
 
 
 @contextmanager
@@ -89,9 +91,11 @@ def _read_stored(cluster: Cluster, host: str, name: str, seen: Traffic) -> None:
         seen.stored.rows[node] = _numbers(cluster, node, name)
     emptied = cluster.on(host, *as_manager("use_queue", "empty", name)).stdout
     seen.stored.messages.update(json.loads(line)["number"] for line in emptied.splitlines())
-    found = sql(cluster, primary, "SELECT id, status FROM executions")
-    statuses = (line.partition("|") for line in found.splitlines())
-    seen.stored.executions.update({execution: status for execution, _, status in statuses})
+    found = sql(cluster, primary, "SELECT json_build_array(id, status, error) FROM executions")
+    for execution, status, error in map(json.loads, found.splitlines()):
+        seen.stored.executions[execution] = status
+        if status == "failed":
+            seen.stored.reasons[execution] = " ".join(f"{error}".split())[-_REASON_LENGTH:]
 
 
 def _numbers(cluster: Cluster, node: str, table: str) -> set[int]:
@@ -112,8 +116,10 @@ def assert_nothing_lost(seen: Traffic) -> None:
     assert confirmed, "no message was confirmed"
     assert confirmed - seen.stored.messages == set(), "messages that are lost"
     assert lost_executions(seen) == {}
-    failed = [each for each, status in seen.stored.executions.items() if status == "failed"]
+    failed = seen.stored.reasons
     say(f"executions that ended failed, resumable: {len(failed)}")
+    for execution, reason in failed.items():
+        say(f"{execution} failed: {reason}")
     assert len(failed) * 20 <= len(seen.executions.acknowledged())  # of what was cut off
 
 

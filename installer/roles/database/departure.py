@@ -17,4 +17,5 @@ def forget_database(db: DatabaseSettings, leaving: Member) -> Step:
         guard=probe("etcd-members", "left", *words),
         script=probe("etcd-members", "leave", *words),
         secrets=root_password(db),
+        timeout_s=90,  # etcd elects a leader first when it has lost its own
     )

@@ -91,7 +91,7 @@ def _join(db: DatabaseSettings) -> tuple[Step, ...]:
             guard=probe("etcd-members", "joined", db.me.host, *hosts),
             script=probe("etcd-members", "join", db.me.host, db.me.name, *hosts),
             secrets=root_password(db),
-            timeout_s=180,  # others that join have their turn before
+            timeout_s=270,  # others that join have their turn before
         ),
     )
 

@@ -38,23 +38,33 @@ class Etcd:
 
     def health(self) -> dict[str, Any]:
         """Return what the member says of itself: `health` is true while it sees a quorum."""
-        self._connection.request("GET", "/health")
-        return dict(json.loads(self._connection.getresponse().read()))
+        _, said = self._ask("GET", "/health")
+        return dict(json.loads(said))
 
     def metrics(self) -> str:
         """Return what the member measures of itself; nobody needs to log in for that."""
-        self._connection.request("GET", "/metrics")
-        return self._connection.getresponse().read().decode()
+        _, said = self._ask("GET", "/metrics")
+        return said.decode()
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the reply to a call; raises Refusal with etcd's words."""
         headers = {"Authorization": self._token} if self._token else {}
-        self._connection.request("POST", f"/v3/{path}", json.dumps(body), headers)
-        reply = self._connection.getresponse()
-        said = reply.read()
-        if reply.status != http.client.OK:
+        status, said = self._ask("POST", f"/v3/{path}", json.dumps(body), headers)
+        if status != http.client.OK:
             raise Refusal(f"{path}: {said.decode(errors='replace')[:300]}")
         return dict(json.loads(said))
+
+    def _ask(
+        self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Return status and text of a reply; after a failure the next call connects anew."""
+        try:
+            self._connection.request(method, path, body or None, headers or {})
+            reply = self._connection.getresponse()
+            return reply.status, reply.read()
+        except FAILURES:
+            self._connection.close()
+            raise
 
     def call_unless_exists(self, path: str, body: dict[str, Any]) -> None:
         """Call; what is there already is fine."""

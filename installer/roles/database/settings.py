@@ -1,6 +1,7 @@
 """Read from config.yaml what a database node needs to know."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from installer.backup.settings import BackupSettings, backup_settings
@@ -19,6 +20,7 @@ from installer.roles.database.model import (
     KeyPair,
     Member,
     Passwords,
+    Release,
     hba_address,
 )
 from installer.roles.database.tuning import Failover, cluster_parameters, node_parameters
@@ -44,7 +46,7 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
     return DatabaseSettings(
         me=me,
         members=members,
-        release=RELEASES[facts.release],
+        release=_release(facts.release, server["major_version"]),
         cluster_token=_token(cluster, members),
         passwords=_passwords(server),
         certificates=_certificates(inputs, server),
@@ -60,6 +62,12 @@ def database_settings(inputs: NodeInputs, facts: NodeFacts) -> DatabaseSettings:
         etcd_timing=_etcd_timing(cluster["etcd"]),
         backup=backup,
     )
+
+
+def _release(codename: str, major: int | None) -> Release:
+    """Return what is particular to a Debian release, with another PostgreSQL where one is named."""
+    release = RELEASES[codename]
+    return replace(release, postgresql=major) if major else release
 
 
 def _archived(backup: BackupSettings | None) -> dict[str, object]:

@@ -6,6 +6,8 @@ from installer.roles.queue.settings import Member, QueueSettings
 from installer.roles.queue.state import UNIT, queue_probe
 from installer.state import Step
 
+_NOWHERE = "{255,255,255,255}"  # the kernel refuses to connect to it
+
 
 def drain_broker(queue: QueueSettings) -> Step:
     """Return the step by which a running broker leaves its queues to those that have replicas.
@@ -33,16 +35,26 @@ def _persistently(command: str) -> str:
 
 
 def forget_broker(queue: QueueSettings, leaving: Member) -> Step:
-    """Return the step by which a broker that stays takes a stopped one out of the cluster."""
+    """Return the step by which a broker that stays takes a stopped one out of the cluster.
+
+    For each queue it tries to reach the other one: that must not wait for a host that is dead.
+    """
     name = shlex.quote(f"rabbit@{leaving.name}")
     return Step(
         name=f"Remove {leaving.name} from the cluster of brokers",
         guard=queue_probe("forgotten", queue.name, queue.username, leaving.name),
-        script=_persistently(f"rabbitmq-queues --silent shrink {name}")
+        script=_lead_nowhere(leaving)
+        + _persistently(f"rabbitmq-queues --silent shrink {name}")
         + _persistently(f"rabbitmqctl --silent forget_cluster_node {name}"),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,
     )
+
+
+def _lead_nowhere(leaving: Member) -> str:
+    """Return shell text after which a broker's connections to another one fail at once."""
+    names = f'["{leaving.name}"]'
+    return _persistently(_tell(f"{_forgotten(leaving)}, inet_db:add_host({_NOWHERE}, {names})."))
 
 
 def forget_address(leaving: Member) -> str:
@@ -50,7 +62,14 @@ def forget_address(leaving: Member) -> str:
 
     Its successor may have the same name; what the file says is read beside what was read before.
     """
-    if leaving.erlang_address is None:
-        return ""
-    code = shlex.quote(f"inet_db:del_host({leaving.erlang_address}).")
-    return f"if systemctl is-active --quiet {UNIT}; then rabbitmqctl --silent eval {code}; fi\n"
+    code = f"{_forgotten(leaving)}, inet_db:del_host({_NOWHERE})."
+    return f"if systemctl is-active --quiet {UNIT}; then {_tell(code)}; fi\n"
+
+
+def _forgotten(leaving: Member) -> str:
+    """Return Erlang that forgets an address; a host name was never read from the file."""
+    return f"inet_db:del_host({leaving.erlang_address})" if leaving.erlang_address else "ok"
+
+
+def _tell(code: str) -> str:
+    return f"rabbitmqctl --silent eval {shlex.quote(code)}"

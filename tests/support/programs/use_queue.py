@@ -23,6 +23,7 @@ from manager.settings_file import load_settings
 
 PAUSE_S = 0.05
 RETRY_S = 0.2
+QUIET_S = 1  # without a message, before the broker is asked whether the queue is empty
 SILENCE_S = 6  # the managers' own figure: data unacknowledged this long means a dead host
 
 BROKERS = load_settings(settings_path()).rabbitmq
@@ -101,11 +102,12 @@ def look(queue):
 
 def empty(queue):
     channel = open_channel(queue)
-    while True:
-        method, _, body = channel.basic_get(queue, auto_ack=True)
-        if method is None:
+    for method, _, body in channel.consume(queue, auto_ack=True, inactivity_timeout=QUIET_S):
+        if method is not None:
+            say(number=int(body))
+        elif not channel.queue_declare(queue, passive=True).method.message_count:
             break
-        say(number=int(body))
+    channel.cancel()
     channel.queue_delete(queue)
 
 

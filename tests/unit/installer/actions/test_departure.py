@@ -1,11 +1,13 @@
 """What is kept of nodes that leave until they have left, and what refuses them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from installer.actions import departure_rules
 from installer.actions.change_members import (
     NewNode,
     _changed,
@@ -16,14 +18,17 @@ from installer.actions.change_members import (
 from installer.actions.change_members import _Wish as Wish
 from installer.actions.departure import (
     Departure,
+    Place,
     Successor,
     demand_same,
+    demand_same_place,
     forget,
     remember,
     unfinished,
 )
-from installer.actions.departure_rules import last_ones
-from installer.errors import ConfigError, Refused
+from installer.actions.departure_rules import demand_successor, last_ones
+from installer.engine.target import Target
+from installer.errors import ConfigError, NodeUnreachable, Problem, Refused
 from installer.inventory import Inventory, Node, load_inventory
 
 NODES = [
@@ -89,6 +94,58 @@ def test_another_change_waits_until_the_one_that_began_is_finished(inventory):
     for verb, names in (("remove-node", ("db-1",)), ("replace-node", ("db-4",)), ("add-node", ())):
         with pytest.raises(Refused, match="remove-node db-4 db-5"):
             demand_same(begun, verb, names)
+
+
+@pytest.mark.parametrize(
+    "place", [Place(address="10.0.0.98"), Place(name="db-7"), Place(name="db-5")]
+)
+def test_a_replacement_that_began_goes_on_with_the_same_machine(inventory, place):
+    """Else the words of the second run would be passed over in silence."""
+    new = Place(name="db-6", address="10.0.0.99").after(inventory.node("db-5"))
+    begun = leaving(inventory, "db-5", successor=new)
+
+    demand_same_place(begun, Place())
+    demand_same_place(begun, Place(name="db-6", address="10.0.0.99"))
+    with pytest.raises(Refused, match=r"by db-6 at 10\.0\.0\.99 began"):
+        demand_same_place(begun, place)
+
+
+def test_a_place_is_the_old_one_where_nothing_is_told(inventory):
+    assert Place().after(inventory.node("db-5")) == Successor(name="db-5", address="10.0.0.15")
+
+
+class Unreachable:
+    """An engine whose nodes do not answer."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.names = [target.name for target in targets]
+
+    def __enter__(self) -> "Unreachable":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def connect(self) -> dict[str, Problem]:
+        return {n: Problem(where=n, what="cannot log in", remedy="ssh") for n in self.names}
+
+
+def test_nothing_leaves_for_a_machine_that_cannot_be_reached(inventory, monkeypatch):
+    """A cluster of three would be left with two."""
+    monkeypatch.setattr(departure_rules, "Engine", Unreachable)
+
+    with pytest.raises(NodeUnreachable, match="db-6"):
+        demand_successor(
+            leaving(inventory, "db-5", successor=Successor(name="db-6", address="10.0.0.99"))
+        )
+
+
+def test_the_same_machine_is_not_asked_before_it_is_made_anew(inventory, monkeypatch):
+    monkeypatch.setattr(departure_rules, "Engine", Unreachable)
+
+    demand_successor(
+        leaving(inventory, "db-5", successor=Successor(name="db-5", address="10.0.0.15"))
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ STAGE = Stage(
         Step(name="Set limits", guard="false", script="true"),
     ),
 )
+NAMES = [step.name for step in STAGE.steps]
 
 
 class NotingSession:
@@ -140,6 +141,25 @@ def test_a_guard_is_asked_again_once_the_stage_changed_something(run):
 
     assert ("Set limits", "a") in notes
     assert ("Enable authentication", "a") in notes
+
+
+def test_a_guard_is_asked_again_once_a_stage_before_changed_its_node():
+    """A new runtime needs another schema than the one with which the guard was asked."""
+    code, notes = Stage(name="toolkit/environments"), []
+    sessions = [
+        NotingSession("a", notes),
+        NotingSession("b", notes, changes=()),
+    ]
+    seen = {session.name: observation(STAGE, *NAMES) for session in sessions}
+    runner = StageRunner(OneByOne(sessions), seen, lambda _: None, run="r")
+    runner(code.name, {"a": code, "b": code})
+    for session in sessions:
+        session._changes = ()
+
+    runner(STAGE.name, {"a": STAGE})
+    runner(STAGE.name, {"b": STAGE})
+
+    assert [note for note in notes if note[0] in NAMES] == [(name, "a") for name in NAMES]
 
 
 def test_units_restart_one_node_at_a_time_with_the_gate_between(run):

@@ -34,7 +34,7 @@ class World:
     def install_base(self, stanzas: Sequence[str]) -> None:
         self.installed = {s["Package"] for text in stanzas for s in parse_stanzas(text)}
 
-    def required_names(self) -> set[str]:
+    def required_names(self, codename: str) -> set[str]:
         return {"libc6", "perl-base", "libssl3"}
 
     def simulate(self, names: Iterable[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Joining and leaving etcd, against a cluster in memory."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,18 @@ class World:
             member(1, "db-1", "10.0.0.11"),
             member(2, "db-2", "10.0.0.12"),
         ]
+        self.leader = PEERS[1]
         self.asked: list[str] = []
+        self.reached = ""
         self.refusals: list[str] = []  # said once each
+        self.silent: list[str] = []  # the actions of which one answer does not come
+
+    def at(self, host: str) -> "World":
+        self.reached = host
+        return self
+
+    def says(self, what: re.Pattern[str], host: str) -> bool | None:
+        return what is etcd_members._LEADER and host == self.leader
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         action = path.removeprefix("cluster/member/")
@@ -36,11 +47,16 @@ class World:
                 self.members = [*self.members, new]
             case "remove":
                 self.members = [m for m in self.members if m["ID"] != body["ID"]]
+            case "promote" if self.reached != self.leader:
+                raise TimeoutError("timed out")  # it forwards it without the user's name
             case "promote":
                 self.members = [
                     {**m, "isLearner": m["ID"] != body["ID"] and m.get("isLearner")}
                     for m in self.members
                 ]
+        if action in self.silent:
+            self.silent.remove(action)
+            raise TimeoutError("timed out")
         return {"members": self.members}
 
 
@@ -52,9 +68,11 @@ def member(number: int, name: str, host: str) -> dict[str, Any]:
 def world(monkeypatch, tmp_path) -> World:
     """An etcd of two members that runs, and a node without data."""
     world = World()
-    monkeypatch.setattr(etcd_members, "_logged_in", lambda _: world)
+    monkeypatch.setattr(etcd_members, "_logged_in", world.at)
+    monkeypatch.setattr(etcd_members, "_says", world.says)
     monkeypatch.setattr(etcd_members, "_is_healthy", lambda _: True)
     monkeypatch.setattr(etcd_members, "_AGAIN_S", 0)
+    monkeypatch.setattr(etcd_members, "_JOIN_S", 1)
     monkeypatch.setattr(etcd_members, "STATE", tmp_path)
     monkeypatch.setattr(etcd_members, "DATA", tmp_path / "data" / "member")
     monkeypatch.setattr(etcd_members, "JOIN", tmp_path / "join.yml")
@@ -101,12 +119,60 @@ def test_a_learner_that_runs_is_promoted_by_the_next_run(world, monkeypatch):
     """The run that admitted it was killed."""
     etcd_members.DATA.mkdir(parents=True)
     world.members.append({**member(3, "db-3", ME), "isLearner": True})
-    monkeypatch.setattr(etcd_members, "_is_learner", lambda _: True)
+    monkeypatch.setattr(etcd_members, "_is_learner", lambda *_: True)
 
     assert etcd_members.main(["joined", ME, *PEERS]) == 1
     etcd_members.main(["join", ME, "db-3", *PEERS])
 
     assert world.asked == ["promote"]
+
+
+def test_a_learner_that_is_not_in_step_is_asked_for_again(world):
+    etcd_members.DATA.mkdir(parents=True)
+    world.members.append({**member(3, "db-3", ME), "isLearner": True})
+    world.refusals = ["etcdserver: can only promote a learner member which is in sync with leader"]
+
+    assert etcd_members.join(ME, "db-3", PEERS) == 0
+
+    assert world.asked == ["promote", "promote"]
+    assert not any(m.get("isLearner") for m in world.members)
+
+
+@pytest.mark.parametrize(
+    ("silent", "asked"),
+    [
+        ("add", ["add", "remove", "add", "install", "systemctl", "promote"]),
+        ("promote", ["add", "install", "systemctl", "promote"]),
+    ],
+)
+def test_a_change_whose_answer_did_not_come_is_looked_for(world, silent, asked):
+    """It may have been made: to be admitted twice, or promoted twice, etcd refuses for ever."""
+    world.silent = [silent]
+
+    assert etcd_members.join(ME, "db-3", PEERS) == 0
+
+    assert world.asked == asked
+    assert [m["ID"] for m in world.members] == ["1", "2", "9"]
+    assert not any(m.get("isLearner") for m in world.members)
+
+
+def test_a_learner_that_the_others_removed_is_told_what_to_do(world, capsys):
+    etcd_members.DATA.mkdir(parents=True)
+
+    assert etcd_members.main(["join", ME, "db-3", *PEERS]) == 1
+
+    assert "cfy_manager remove" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("is_learner", "code"), [(True, 1), (False, 0)])
+def test_of_a_member_that_is_too_busy_to_answer_the_others_tell(
+    world, monkeypatch, is_learner, code
+):
+    etcd_members.DATA.mkdir(parents=True)
+    world.members.append({**member(3, "db-3", ME), "isLearner": is_learner})
+    monkeypatch.setattr(etcd_members, "_says", lambda *_: None)
+
+    assert etcd_members.main(["joined", ME, *PEERS]) == code
 
 
 @pytest.mark.parametrize(
@@ -119,7 +185,7 @@ def test_a_node_joins_only_without_data_beside_members_that_run(
 ):
     if has_data:
         etcd_members.DATA.mkdir(parents=True)
-    monkeypatch.setattr(etcd_members, "_is_learner", lambda _: False)
+    monkeypatch.setattr(etcd_members, "_is_learner", lambda *_: False)
     monkeypatch.setattr(etcd_members, "_is_healthy", lambda _: is_healthy)
 
     assert etcd_members.main(["joined", ME, *PEERS]) == code
@@ -135,7 +201,9 @@ def test_a_member_leaves_by_its_name_or_its_address(world, known_as):
     assert etcd_members.main(["left", ME, *known_as]) == 0
 
 
-def test_what_etcd_refuses_is_said(world, capsys):
+def test_what_etcd_refuses_is_said(world, monkeypatch, capsys):
+    """After its patience."""
+    monkeypatch.setattr(etcd_members, "_LEAVE_S", -1)
     world.refusals = ["etcdserver: unhealthy cluster"]
 
     assert etcd_members.main(["leave", ME, "db-2", "10.0.0.12"]) == 1

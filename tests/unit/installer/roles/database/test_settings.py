@@ -52,6 +52,15 @@ def test_the_release_decides_the_versions(db):
     assert db(facts=NodeFacts(release="trixie")).bin_dir == "/usr/lib/postgresql/17/bin"
 
 
+def test_a_named_major_version_wins_over_the_releases_own(db):
+    """A host that came from Debian 12 goes on with the data that it has."""
+    found = db(facts=NodeFacts(release="trixie"), major_version=15)
+
+    assert found.bin_dir == "/usr/lib/postgresql/15/bin"
+    assert found.data_dir == "/var/lib/postgresql/15/patroni"
+    assert found.release.replica_state == "streaming", "Patroni is the release's own"
+
+
 def test_an_unknown_release_is_a_problem(db):
     with pytest.raises(ConfigError) as error:
         db(facts=NodeFacts(release="sid"))

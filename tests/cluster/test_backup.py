@@ -1,0 +1,281 @@
+"""Backups of three databases, two managers and a broker, in a store that all reach by SFTP.
+
+The tests build on each other: the restores use the backups of the tests before them.
+"""
+
+import base64
+import functools
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installer.errors import PhaseFailed, Refused
+from installer.sandbox import record
+from installer.sandbox.plan import DEFAULT_NETWORK, Node, plan_hosts
+from tests.journeys.operator import BLUEPRINTS, Operator
+from tests.support.cfy_client import Cfy, Login
+from tests.support.cluster import TOOL, Cluster, tool, wait_until
+from tests.support.killed import killed_run
+from tests.support.ledger import Task, as_manager, kept
+from tests.support.losses import leader, say, sql
+from tests.support.sandbox import Sandbox, sandbox_of
+
+pytestmark = pytest.mark.cluster
+
+TABLE, REPOSITORY = "backup_ledger", "/srv/backups"
+STORE = {"store": "10.77.0.14"}
+NODES: list[dict[str, Any]] = [
+    {"name": "node-1", "address": "10.77.0.11", "roles": ["database", "queue", "manager"]},
+    {"name": "node-2", "address": "10.77.0.12", "roles": ["database", "manager"]},
+    {"name": "node-3", "address": "10.77.0.13", "roles": ["database"]},
+]
+DATABASES = [node["name"] for node in NODES]
+SECRET, SECRET_VALUE, BLUEPRINT, AGENT = "kept_secret", "sealed in the backup", "hello", "agent_7"
+# the tables that nobody writes to but the people of this story
+TABLES = ("blueprints", "deployments", "nodes", "secrets", "users", "tenants", "plugins", TABLE)
+PARTS = ["keys", "queue", "files"]
+GAP_S = 15  # a lock of milliseconds; the rest is what two loaded cores add
+
+
+@dataclass
+class Story:
+    """The cluster, and the hashes of its tables at the moment that is to come back."""
+
+    cluster: Cluster
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def manage(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self.cluster.manage("cluster", *words, "-i", self.cluster.inventory, **options)
+
+    def summary(self, *words: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.manage(*words, "--json").stdout.splitlines()[-1])
+        return told
+
+    def backups(self) -> list[dict[str, Any]]:
+        said = self.manage("backup", "list", "--json").stdout
+        return [json.loads(line) for line in said.splitlines()]
+
+    def refusal(self, *words: str, **options: Any) -> str:
+        """Return what is said of a command that must be refused."""
+        done = self.manage(*words, check=False, **options)
+        assert done.returncode == Refused.exit_code, done.stdout + done.stderr
+        return done.stderr
+
+    def killed(self, when: Mapping[str, str], *words: str) -> None:
+        """Begin a command and kill it at the first event that has these values."""
+        line: tuple[str | Path, ...] = ("cluster", *words, "-i", self.cluster.inventory)
+        killed_run(self.cluster, line, lambda event: when.items() <= event.items())
+
+    @property
+    def operator(self) -> Operator:
+        """A person at the client, logged in to the second manager."""
+        cluster = self.cluster
+        login = Login(
+            cluster.address("node-2"), 443, cluster.ca, "admin", cluster.secrets["admin_password"]
+        )
+        before = (*TOOL, "sandbox", "exec", cluster.name, "--")
+        return Operator(Cfy(cluster.inventory.parent / "cfy", login, before).log_in())
+
+
+@pytest.fixture(scope="module")
+def story(machine: None, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The cluster, and the host that is its store. CFY_TEST_KEPT names a sandbox that has both."""
+    source = tmp_path_factory.mktemp("kept") / "inventory.yaml"
+    if name := os.environ.get("CFY_TEST_KEPT"):
+        yield Story(_installed(Sandbox(name, record.load(name).plan), source, bundle))
+        return
+    addresses = {node["name"]: str(node["address"]) for node in NODES} | STORE
+    plan = plan_hosts([Node(name, {DEFAULT_NETWORK: at}) for name, at in addresses.items()])
+    with sandbox_of("kept", plan) as made:
+        yield Story(_installed(made, source, bundle))
+
+
+def _installed(sandbox: Sandbox, source: Path, bundle: Path) -> Cluster:
+    source.write_text(yaml.safe_dump(_inventory(sandbox)))
+    sandbox.output("store", "mkdir", "-p", REPOSITORY)
+    found = tool("sandbox", "inventory", sandbox.name, "-i", source, "--bundle", bundle)
+    cluster = Cluster(sandbox.name, Path(found.strip()))
+    cluster.install()
+    return cluster
+
+
+def _inventory(sandbox: Sandbox) -> dict[str, Any]:
+    (address,) = STORE.values()
+    keys = {
+        "private_key_path": str(sandbox.private_key),
+        "known_hosts_path": str(sandbox.known_hosts),
+    }
+    backup = {
+        "repository": "sftp",
+        "path": REPOSITORY,
+        "encryption_password": "Xo3gieW8ooNg4Iey",
+        "sftp": {"host": address, "user": "root", **keys},
+    }
+    return {
+        "cluster": {"name": "kept"},
+        "nodes": NODES,
+        "waive": ["single-queue", "queue-beside-database"],
+        "settings": {
+            "postgresql_server": {"config": {"shared_buffers": "256MB"}},
+            "backup": backup,
+        },
+    }
+
+
+def broker(cluster: Cluster, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Return status and answer of the broker's management."""
+    login = base64.b64encode(f"cloudify:{cluster.secrets['rabbitmq_password']}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+    context = ssl.create_default_context(cafile=str(cluster.ca))
+    with cluster.network():
+        connection = http.client.HTTPSConnection(
+            cluster.address("node-1"), 15671, context=context, timeout=30
+        )
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, f"/api/{path}", text, headers)
+            reply = connection.getresponse()
+            content = reply.read()
+            return reply.status, json.loads(content) if content else None
+        finally:
+            connection.close()
+
+
+def prepare(story: Story) -> None:
+    """Make what a backup must bring back: a secret, a blueprint, an agent's user and its queue."""
+    operator = story.operator
+    operator.cfy.run("secrets", "create", SECRET, "-s", SECRET_VALUE)
+    blueprint = BLUEPRINTS / "hello" / "blueprint.yaml"
+    operator.cfy.run("blueprints", "upload", blueprint, "-b", BLUEPRINT)
+    for path, body in (
+        (f"users/{AGENT}", {"password": "its own", "tags": ""}),
+        (f"permissions/%2F/{AGENT}", {"configure": "", "write": ".*", "read": f"^{AGENT}$"}),
+        (f"queues/%2F/{AGENT}", {"durable": True}),
+    ):
+        status, said = broker(story.cluster, "PUT", path, body)
+        assert status in (201, 204), said
+
+
+def hashes(cluster: Cluster, node: str) -> dict[str, str]:
+    """Return count and hash of all rows of each table, as a database node has them."""
+    one = "SELECT '{0}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {0} t"
+    said = sql(cluster, node, " UNION ALL ".join(one.format(table) for table in TABLES))
+    return dict(line.split("|", 1) for line in said.splitlines())
+
+
+def change_everything(story: Story) -> None:
+    """Do what a restore must take back."""
+    operator, cluster = story.operator, story.cluster
+    operator.cfy.run("secrets", "delete", SECRET)
+    operator.cfy.run("secrets", "create", "younger", "-s", "of no past")
+    for path in (f"queues/%2F/{AGENT}", f"users/{AGENT}"):
+        assert broker(cluster, "DELETE", path)[0] == 204
+    sql(cluster, leader(cluster), f"DELETE FROM {TABLE} WHERE number % 2 = 0")
+
+
+def has_the_rows(story: Story, node: str) -> bool:
+    found = hashes(story.cluster, node)
+    assert found == story.hashes
+    return True
+
+
+def assert_everything_is_back(story: Story) -> None:
+    """Demand the rows on every replica, and each part by its use."""
+    cluster = story.cluster
+    for node in DATABASES:
+        wait_until(functools.partial(has_the_rows, story, node), node, timeout_s=60)
+    operator = story.operator
+    assert operator.cfy.json("secrets", "get", SECRET)["value"] == SECRET_VALUE
+    deployment = operator.deploy(BLUEPRINT, {"who": "everyone"})
+    operator.execute(deployment, "install")
+    assert operator.outputs(deployment) == {"said": "hello everyone"}
+    _, permission = broker(cluster, "GET", f"permissions/%2F/{AGENT}")
+    assert (permission["write"], permission["read"]) == (".*", f"^{AGENT}$")
+    assert broker(cluster, "GET", f"queues/%2F/{AGENT}")[1]["durable"] is True
+
+
+def test_what_cannot_be_done_is_refused(story: Story, tmp_path: Path):
+    bare = story.cluster.inventory.with_name("without-repository.yaml")
+    document = story.cluster.document
+    del document["settings"]["backup"]
+    bare.write_text(yaml.safe_dump(document))
+
+    without = story.cluster.manage("cluster", "backup", "-i", bare, check=False)
+
+    assert without.returncode == Refused.exit_code
+    assert "backup-without-repository" in without.stderr
+    assert "backup-missing" in story.refusal("restore", "--yes")
+    assert "not-confirmed" in story.refusal("restore", input="another name\n")
+    assert "backup-missing" in story.refusal("backup", "verify")
+    assert story.backups() == []
+
+
+def test_a_backup_goes_on_after_a_kill_and_interrupts_nobody(story: Story, tmp_path: Path):
+    prepare(story)
+    cluster = story.cluster
+    writer = Task(words=as_manager("write_rows", TABLE), host="node-1")
+
+    with kept(cluster, writer, tmp_path / "rows") as rows:
+        wait_until(lambda: len(rows.acknowledged()) > 20, "the writer's beginning", timeout_s=60)
+        story.killed({"kind": "node-note", "phase": "backup/database"}, "backup")
+        taken = story.summary("backup", "--type", "diff")
+
+    say(f"longest gap of the writer {rows.longest_gap_s():.2f} s")
+    assert rows.longest_gap_s() < GAP_S
+    (listed,) = (one for one in story.backups() if one["label"] == taken["label"])
+    assert listed["parts"] == PARTS
+    assert listed["rows"][f"public.{TABLE}"] > 20
+
+
+def test_a_proof_tells_its_time_and_a_broken_backup_is_told_as_broken(story: Story):
+    cluster, label = story.cluster, story.backups()[-1]["label"]
+    proof = story.summary("backup", "verify")
+    broken = f"{REPOSITORY}/backup/cloudify/{label} {REPOSITORY}/cfy/{label}"
+    cluster.sh("store", f"tar -C / -cf /root/whole.tar {broken}; find {broken} -type f | {_BREAK}")
+
+    told = story.manage("backup", "verify", check=False)
+    cluster.sh("store", "tar -C / -xf /root/whole.tar")
+
+    say(f"{proof['rows']} rows proven in {proof['seconds']:.0f} s")
+    (listed,) = (one for one in story.backups() if one["label"] == label)
+    assert proof["rows"] == sum(listed["rows"].values())
+    assert listed["verified"]["seconds"] == proof["seconds"]
+    assert told.returncode == PhaseFailed.exit_code, told.stdout
+    assert told.stderr.count("[backup-part-damaged]") == len(PARTS)
+    assert "backup-failed" in told.stderr
+
+
+_BREAK = "xargs -n 1 sh -c 'printf damaged | dd of=$0 bs=1 seek=100 conv=notrunc status=none'"
+
+
+def test_a_moment_comes_back_although_the_restore_is_killed(story: Story, tmp_path: Path):
+    """On every replica, with the parts beside it."""
+    cluster = story.cluster
+    story.hashes, moment = hashes(cluster, leader(cluster)), datetime.now(UTC)
+    change_everything(story)
+    story.operator.cfy.run("blueprints", "delete", BLUEPRINT)
+    wanted = ("restore", "--yes", "--target-time", moment.isoformat())
+
+    story.killed({"kind": "node-note", "phase": "restore/primary"}, *wanted)
+    began = time.monotonic()
+    story.manage(*wanted)
+
+    say(f"the restore after the kill took {time.monotonic() - began:.0f} s")
+    assert_everything_is_back(story)
+
+
+def test_a_moment_before_the_backups_is_refused(story: Story):
+    early = story.refusal("restore", "--yes", "--target-time", "2020-01-01T00:00:00Z")
+
+    assert "restore-target-unknown" in early

@@ -287,3 +287,70 @@ def test_a_whole_cluster_stops_and_starts_again_killed_in_the_middle_of_either(p
     for node, units in SERVICES.items():
         assert running(pair, node, *units) == [*units]
         assert ask(pair, node, STATUS)[0] == 200
+
+
+def test_a_restart_that_pauses_a_service_is_refused_unless_that_is_accepted(pair: Cluster):
+    words = ("cluster", "restart", "-i", pair.inventory, "--only", "queue", "--only", "manager")
+    before = pair.sh("manager-1", "systemctl show -P MainPID rabbitmq-server")
+
+    refused = pair.manage(*words, check=False)
+    assert refused.returncode == 8
+    assert "restart-interrupts" in refused.stderr
+    assert pair.sh("manager-1", "systemctl show -P MainPID rabbitmq-server") == before
+
+    killed_run(pair, (*words, "--interrupt"), of_kind("phase-finished", "restart/queue"))
+    resumed = events_of(pair.manage(*words, "--interrupt", "--json").stdout)
+    assert finished(resumed, "restart/queue") == {"manager-1": "unchanged"}
+    assert set(finished(resumed, "restart/manager")) == {"manager-1", "manager-2"}
+    assert pair.sh("manager-1", "systemctl show -P MainPID rabbitmq-server") != before
+    assert ask(pair, "manager-2", STATUS)[0] == 200
+
+
+def test_a_nodes_own_services_stop_and_start_again_after_a_kill(pair: Cluster):
+    node, units = "manager-2", SERVICES["manager-2"]
+
+    wrong = pair.on(node, "cfy_manager", "stop", "queue_service", check=False)
+    assert (wrong.returncode, "not installed here" in wrong.stderr) == (3, True)
+    pair.on(node, "cfy_manager", "stop", "manager_service")
+    assert running(pair, node, *units) == []
+    again = pair.on(node, "cfy_manager", "stop").stdout
+    assert "nginx.service did not run" in again
+
+    pair.on(node, "timeout", "-s", "KILL", "3", "cfy_manager", "start", check=False)
+    pair.on(node, "cfy_manager", "start", timeout_s=300)
+    assert running(pair, node, *units) == [*units]
+    assert ask(pair, node, STATUS)[0] == 200
+
+    before = pair.sh(node, "systemctl show -P MainPID cloudify-restservice")
+    pair.on(node, "cfy_manager", "restart", "manager_service", timeout_s=300)
+    assert pair.sh(node, "systemctl show -P MainPID cloudify-restservice") != before
+    assert ask(pair, node, STATUS)[0] == 200
+
+
+def test_a_node_tells_its_versions_and_gives_its_logs_without_secrets(pair: Cluster):
+    node, place = "manager-2", "/root/own-logs.tar.gz"
+
+    told = json.loads(pair.on(node, "cfy_manager", "version", "--json").stdout)
+    pair.on(node, "cfy_manager", "logs", "fetch", "--since", "1h", "-o", place)
+    twice = pair.on(node, "cfy_manager", "logs", "fetch", "-o", place, check=False)
+    text = pair.sh(node, f"tar -xOzf {place}; rm {place}", errors="replace")
+
+    assert {"nginx", "runtime"} <= {version["program"] for version in told["nodes"]}
+    assert twice.returncode == 2  # a file that exists is never replaced
+    assert len(text) > 1000
+    assert [name for name, value in pair.secrets.items() if value in text] == []
+
+
+def test_an_administrators_password_changes_from_a_node_too(pair: Cluster):
+    old, new = pair.secrets["admin_password"], "a-password-of-one-node-Zq9"
+    words = ("cfy_manager", "reset-admin-password", "--password-stdin")
+
+    weak = pair.on("manager-2", *words, input="short\n", check=False)
+    assert weak.returncode == 3
+    told = pair.on("manager-2", *words, input=f"{new}\n")
+    try:
+        assert new not in told.stdout + told.stderr
+        assert ask(pair, "manager-1", STATUS, password=new)[0] == 200
+        assert ask(pair, "manager-1", STATUS, password=old)[0] == 401
+    finally:
+        pair.on("manager-2", *words, input=f"{old}\n")

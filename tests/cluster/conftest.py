@@ -33,16 +33,21 @@ SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
     }
 )
 
+_HERE = Path(__file__).parent.name
+
 
 class Files(LoadFileScheduling):  # type: ignore[misc] # its types are not told
     """A file's tests run on one worker, and those of the shared cluster on the same one.
 
+    The files of a folder below share a cluster too, which is gone when they have ended.
     Two workers nearly halve the time: hosts wait for each other more than they compute.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        stem = Path(nodeid.partition("::")[0]).stem
-        return "shared" if stem in SHARED else stem
+        path = Path(nodeid.partition("::")[0])
+        if path.stem in SHARED:
+            return "shared"
+        return path.stem if path.parent.name == _HERE else path.parent.name
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:

@@ -26,6 +26,7 @@ from installer.actions.install import Installed, InstallRequest, converge, journ
 from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
 from installer.actions.machines import forget_machines
+from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import demand_nodes
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
@@ -69,6 +70,7 @@ def add_nodes(
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", "cluster add-node"), logged_to(folder, "add-node") as log:
+        demand_no_major(folder)
         demand_same(unfinished(folder), "add-node", ())
         before = path.read_text(encoding="utf-8")
         after = _with_nodes(inventory, nodes)
@@ -131,6 +133,7 @@ def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", f"cluster {wish.verb}"), logged_to(folder, wish.verb) as log:
+        demand_no_major(folder)
         begun = unfinished(folder)
         demand_same(begun, wish.verb, wish.names)
         departure = begun or _wished(inventory, wish)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
+from installer.actions.major_record import demand_no_major
 from installer.actions.node_phases import Act as NodeAct
 from installer.actions.node_phases import NodePhases
 from installer.actions.restart import ROLES
@@ -52,6 +53,8 @@ def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", f"cluster {verb}"), logged_to(folder, verb):
+        if verb == "start":
+            demand_no_major(folder)
         cluster = open_running(inventory)
         primary = look_around(inventory).database_with(Part.LEADER) if verb == "stop" else None
         with (

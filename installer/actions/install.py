@@ -9,6 +9,7 @@ from pathlib import Path
 from installer.actions.adopt import adopt
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.machines import remember_machines
+from installer.actions.major_record import demand_no_major
 from installer.actions.on_drift import Ask, OnDrift, decide
 from installer.actions.options import RunOptions
 from installer.actions.plan import Promise, open_promise
@@ -69,6 +70,7 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
         hold_lock(folder / "lock", "cluster install"),  # first: two runs must not make secrets
         logged_to(folder, "install") as log_path,
     ):
+        demand_no_major(folder)
         for line in warning_lines(inventory):
             report.tell(line)
         return converge(inventory, request, report, log_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from installer.actions.cluster import Cluster, open_cluster, open_kept, runs_folder
 from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
 from installer.actions.install import journaled
+from installer.actions.major_record import forget_major
 from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
 from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
@@ -77,6 +78,7 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
                 make = NodePhases(engine=engine, notify=notify, run=name.run)
                 phases = tuple(_phases(stages, make))
                 results = run_told(phases, notify, name, abort=engine.close)
+        forget_major(folder)
     return Removed(results=results, left=left)
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
+from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import demand_nodes, layout_now
 from installer.actions.restart_node import NodeRestart
 from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
@@ -71,6 +72,7 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
     _demand_roles(request)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", "cluster restart"), logged_to(folder, "restart"):
+        demand_no_major(folder)
         cluster = open_running(inventory)
         order = restart_order(layout_now(inventory), look_around(inventory))
         done = Done() if request.again else finished_nodes(folder / _JOURNAL, since=_yesterday())

@@ -11,6 +11,7 @@ from installer.actions.backup_nodes import demand_repository
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
+from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import layout_now
 from installer.actions.restart import Done
 from installer.actions.rollout import opened, stages_seen
@@ -75,6 +76,7 @@ def plan_cluster_upgrade(path: Path, request: UpgradeRequest) -> UpgradePlan:
 
     Raises Refused when the nodes cannot go to the bundle.
     """
+    demand_no_major(runs_folder(load_cluster(path)))
     with _opened(path, request) as found:
         return found.way.plan
 
@@ -86,6 +88,7 @@ def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tupl
     Refused before any change when the nodes cannot go there, or a service would pause.
     """
     folder = runs_folder(load_cluster(path))
+    demand_no_major(folder)
     if not request.without_backup:
         _back_up(path, request, report)
     with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
@@ -107,6 +110,7 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
+        demand_no_major(folder)
         record = _demand_way_back(load_record(folder))
         cluster = replace(open_running(inventory), bundle=load_bundle(Path(record.before)))
         with opened(cluster.jobs()) as (engine, stages):

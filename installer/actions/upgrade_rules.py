@@ -74,7 +74,8 @@ def _postgresql_problems(
         yield Problem(
             where=node,
             what=f"it runs PostgreSQL {here[-1]}, the bundle brings {there[-1]}",
-            remedy="another major version needs its data converted, which no upgrade of this does",
+            remedy=f"take a bundle of both (`bundle build --postgresql {here[-1]}`), then"
+            f" `cluster upgrade --postgresql {there[-1]}`",
             code="upgrade-jump",
         )
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from installer.actions.major import MajorRequest
 from installer.actions.upgrade import UpgradeRequest, plan_cluster_upgrade, upgrade_cluster
 from installer.actions.upgrade import roll_back as take_back
 from installer.actions.upgrade_plan import ROLES, Turn, UpgradePlan
 from installer.cli.options import INVENTORY, JSON
+from installer.cli.upgrade_postgresql import Wish, change_postgresql
 from installer.phases import PhaseResult
 from installer.report import print_lines, print_text, print_timing, report_for
 
@@ -38,6 +40,14 @@ _HEADINGS = ("NODE", "ROLE", "WHAT", "FROM", "TO")
 @click.option("--without-backup", is_flag=True, help="Make no backup first.")
 @click.option("--interrupt", is_flag=True, help="Accept that services of a single node pause.")
 @click.option("--roll-back", is_flag=True, help="Take upgraded managers to the bundle before.")
+@click.option(
+    "--postgresql",
+    type=int,
+    metavar="MAJOR",
+    help="Change PostgreSQL's major version instead: nobody can read or write meanwhile.",
+)
+@click.option("--lose-writes", is_flag=True, help="Go back although managers have written since.")
+@click.option("--remove-old", is_flag=True, help="Remove the major version before for good.")
 @JSON
 def upgrade(  # noqa: PLR0913 - one for each option
     path: Path,
@@ -50,6 +60,9 @@ def upgrade(  # noqa: PLR0913 - one for each option
     without_backup: bool,
     interrupt: bool,
     roll_back: bool,
+    postgresql: int | None,
+    lose_writes: bool,
+    remove_old: bool,
     as_json: bool,
 ) -> None:
     """Bring packages and runtime to another bundle, one node at a time, so that clients go on.
@@ -62,7 +75,16 @@ def upgrade(  # noqa: PLR0913 - one for each option
     cfy_manager cluster upgrade -i ten-nodes.yaml --bundle dist/new --canary-only
     cfy_manager cluster upgrade -i ten-nodes.yaml
     cfy_manager cluster upgrade -i ten-nodes.yaml --roll-back
+    cfy_manager cluster upgrade -i ten-nodes.yaml --postgresql 17 --interrupt
     """
+    if postgresql is not None:
+        _demand_alone(bundle, canary, canary_only=canary_only)
+        wish = Wish(dry_run=dry_run, roll_back=roll_back, remove_old=remove_old)
+        asked = MajorRequest(wanted=postgresql, without_backup=without_backup, interrupt=interrupt)
+        change_postgresql(path, asked, wish, lose_writes=lose_writes, as_json=as_json)
+        return
+    if lose_writes or remove_old:
+        raise click.UsageError("--lose-writes and --remove-old belong to --postgresql MAJOR.")
     request = UpgradeRequest(
         bundle=bundle,
         canary=canary,
@@ -80,6 +102,13 @@ def upgrade(  # noqa: PLR0913 - one for each option
         return
     results = upgrade_cluster(path, request, report)
     _tell(results, path, as_json=as_json, is_whole=not canary_only)
+
+
+def _demand_alone(bundle: Path | None, canary: str | None, *, canary_only: bool) -> None:
+    if bundle is not None or canary is not None or canary_only:
+        raise click.UsageError(
+            "--postgresql is an upgrade of its own: bring the bundle first, then the version."
+        )
 
 
 def _show(plan: UpgradePlan, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 usage: take.py take TYPE [--if-primary]
        take.py stanza-holds
        take.py create-stanza
+       take.py upgrade-stanza SYSTEM-ID
        take.py archive-all
        take.py info
        take.py note LABEL
@@ -184,6 +185,18 @@ def create_stanza(db: Database) -> int:
     return 0
 
 
+def upgrade_stanza(db: Database, before: str) -> int:
+    """Let the repository go on with a database that is this one in another major version.
+
+    `before` is the system identifier that it had; a repository of any other stays untouched.
+    PostgreSQL need not run: it must not archive before this.
+    """
+    known = [each["system-id"] for stanza in db.info() for each in stanza["db"]]
+    if known and known[-1] == int(before):
+        db.pgbackrest("stanza-upgrade", "--no-online")
+    return 0
+
+
 class Foreign(Failure):
     """The repository belongs to another database."""
 
@@ -228,6 +241,7 @@ _ACTIONS: dict[str, Callable[..., int]] = {
     "take": take,
     "stanza-holds": check_stanza,
     "create-stanza": prepare,
+    "upgrade-stanza": upgrade_stanza,
     "archive-all": archive_all,
     "info": show,
     "note": note,

@@ -164,7 +164,9 @@ def check_config(host: str) -> int:
 def change_config(host: str, user: str) -> int:
     """Make the cluster's configuration say what is wanted."""
     patroni = Patroni(host, user)
-    patroni.change("PATCH", "/config", patch(patroni.get("/config"), _wanted()))
+    # a Patroni that has just begun to lead may have written it since somebody looked
+    if difference := patch(patroni.get("/config"), _wanted()):
+        patroni.change("PATCH", "/config", difference)
     return 0
 
 

@@ -1,10 +1,11 @@
 import pytest
 
-from installer.roles.database import etcd_probe
+from installer.roles.database import etcd_probe, patroni_probe
 from installer.roles.database.etcd_gateway import Etcd, Refusal
 from installer.roles.database.etcd_probe import enable
 from installer.roles.database.patroni_probe import (
     best_candidate,
+    change_config,
     cluster_problems,
     follows,
     has_begun,
@@ -269,3 +270,25 @@ def test_two_nodes_may_do_it_at_the_same_time(store, monkeypatch):
 
     assert store.demands_users
     assert store.users == {"root": "root-secret", "patroni": "patroni-secret"}
+
+
+@pytest.mark.parametrize(("ttl", "sent"), [(30, []), (20, [{"ttl": 30}])])
+def test_a_configuration_that_says_what_is_wanted_is_not_sent_again(monkeypatch, ttl, sent):
+    """Patroni answers a change that is empty with status 400."""
+    changes = []
+
+    class Member:
+        def __init__(self, host, user):
+            pass
+
+        def get(self, path):
+            return {"ttl": ttl}
+
+        def change(self, method, path, body):
+            changes.append(body)
+
+    monkeypatch.setattr(patroni_probe, "Patroni", Member)
+    monkeypatch.setenv("PATRONI_CONFIG", '{"ttl": 30}')
+
+    assert change_config("db-1", "patroni") == 0
+    assert changes == sent

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,10 +37,14 @@ class Ledger:
             if "number" in entry and entry["time"] > since
         }
 
-    def longest_gap_s(self) -> float:
-        """Return the longest time between two acknowledgements."""
+    def longest_gap_s(self, *, begin: float = 0, end: float = math.inf) -> float:
+        """Return the longest time between two acknowledgements that reaches into a span."""
         times = sorted(self.acknowledged().values())
-        return max(after - before for before, after in itertools.pairwise(times))
+        return max(
+            after - before
+            for before, after in itertools.pairwise(times)
+            if after > begin and before < end
+        )
 
 
 def program(name: str) -> str:

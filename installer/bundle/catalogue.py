@@ -116,7 +116,7 @@ def with_postgresql(release: Release, majors: Iterable[int]) -> Release:
 
     Raises ConfigError for one that no supported release of Debian has.
     """
-    wanted = sorted(set(majors) - {postgresql_of(release)})
+    wanted = sorted({*majors} - {*_majors(release)})
     if unknown := [major for major in wanted if major not in POSTGRESQL]:
         raise ConfigError(
             Problem(

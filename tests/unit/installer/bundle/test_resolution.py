@@ -28,6 +28,9 @@ def asked(monkeypatch):
         def __init__(self, *arguments):
             asked.append("packages")
 
+        def prefer(self, codename):
+            pass
+
         def update(self):
             pass
 

@@ -32,6 +32,7 @@ _ANSWER_S = 10.0
 _REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
 _RELOADED_S = 15.0
+_WRITTEN_S = 30.0  # it writes once in a loop of ten seconds
 _BEGIN_S = 60.0  # a shutdown of PostgreSQL comes first
 _POLL_S = 0.5
 _PASSING = (http.client.UNAUTHORIZED, http.client.CONFLICT)
@@ -56,6 +57,20 @@ class Patroni:
     def get(self, path: str) -> dict[str, Any]:
         """Return a decoded reply, whatever its status: it tells a member's health."""
         return dict(json.loads(self._ask("GET", path)[1]))
+
+    def config(self) -> dict[str, Any]:
+        """Return the configuration that all members share; raises Refusal when there is none.
+
+        A Patroni that has just begun to lead answers without one until it has written it.
+        """
+        deadline = time.monotonic() + _WRITTEN_S
+        while True:
+            status, said = self._ask("GET", "/config")
+            if status == http.client.OK:
+                return dict(json.loads(said))
+            if time.monotonic() > deadline:
+                raise Refusal(f"GET /config: {status} {said.decode(errors='replace')[:200]}")
+            time.sleep(_POLL_S)
 
     def change(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         """Make a change; raises Refusal with Patroni's words.
@@ -165,7 +180,7 @@ def change_config(host: str, user: str) -> int:
     """Make the cluster's configuration say what is wanted."""
     patroni = Patroni(host, user)
     # a Patroni that has just begun to lead may have written it since somebody looked
-    if difference := patch(patroni.get("/config"), _wanted()):
+    if difference := patch(patroni.config(), _wanted()):
         patroni.change("PATCH", "/config", difference)
     return 0
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from installer.roles.database import etcd_probe, patroni_probe
@@ -272,23 +274,47 @@ def test_two_nodes_may_do_it_at_the_same_time(store, monkeypatch):
     assert store.users == {"root": "root-secret", "patroni": "patroni-secret"}
 
 
-@pytest.mark.parametrize(("ttl", "sent"), [(30, []), (20, [{"ttl": 30}])])
-def test_a_configuration_that_says_what_is_wanted_is_not_sent_again(monkeypatch, ttl, sent):
-    """Patroni answers a change that is empty with status 400."""
-    changes = []
+@pytest.fixture
+def patroni(monkeypatch):
+    """Let Patroni answer GET by what is put here; yield what it is asked to change."""
+    answers, changes = [], []
 
-    class Member:
-        def __init__(self, host, user):
-            pass
+    def ask(member, method, path, body=None):
+        if method == "GET":
+            return answers.pop(0)
+        changes.append((path, json.loads(body)))
+        return 200, b""
 
-        def get(self, path):
-            return {"ttl": ttl}
-
-        def change(self, method, path, body):
-            changes.append(body)
-
-    monkeypatch.setattr(patroni_probe, "Patroni", Member)
+    monkeypatch.setattr(patroni_probe, "_context", lambda: None)
+    monkeypatch.setattr(patroni_probe, "_POLL_S", 0)
+    monkeypatch.setattr(patroni_probe.Patroni, "_ask", ask)
     monkeypatch.setenv("PATRONI_CONFIG", '{"ttl": 30}')
+    return answers, changes
+
+
+@pytest.mark.parametrize(("ttl", "sent"), [(30, []), (20, [("/config", {"ttl": 30})])])
+def test_a_configuration_that_says_what_is_wanted_is_not_sent_again(patroni, ttl, sent):
+    """Patroni answers a change that is empty with status 400."""
+    answers, changes = patroni
+    answers.append((200, json.dumps({"ttl": ttl}).encode()))
 
     assert change_config("db-1", "patroni") == 0
     assert changes == sent
+
+
+def test_the_configuration_of_a_member_that_has_just_begun_to_lead_is_awaited(patroni):
+    answers, changes = patroni
+    answers += [(502, b""), (200, b'{"ttl": 20}')]
+
+    assert change_config("db-1", "patroni") == 0
+    assert changes == [("/config", {"ttl": 30})]
+
+
+def test_a_configuration_that_never_comes_is_told_with_its_status(patroni, monkeypatch):
+    answers, changes = patroni
+    monkeypatch.setattr(patroni_probe, "_WRITTEN_S", -1)
+    answers.append((502, b""))
+
+    with pytest.raises(patroni_probe.Refusal, match="GET /config: 502"):
+        change_config("db-1", "patroni")
+    assert changes == []

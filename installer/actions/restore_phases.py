@@ -12,9 +12,9 @@ from installer.actions.node_phases import NodePhases, QuietAct
 from installer.actions.restore_target import Target
 from installer.actions.rollout import StagesByRole
 from installer.backup.settings import WORK
+from installer.backup.streams import told
 from installer.backup.unsettled import names_by_kind, unsettle
 from installer.engine.session import Session
-from installer.errors import PhaseFailed, Problem
 from installer.inventory import Role
 from installer.state import Stage
 
@@ -140,13 +140,5 @@ def _without_gate(stage: Stage) -> Stage:
 
 
 def _run(session: Session, script: str, *, timeout_s: int = 60) -> None:
-    done = session.run(script, timeout_s=timeout_s)
-    if done.code:
-        raise PhaseFailed(
-            Problem(
-                where=session.name,
-                what=done.last_words(),
-                remedy=f"`journalctl -u patroni -n 50` on {session.name}; then run this again",
-                code="restore-failed",
-            )
-        )
+    remedy = f"`journalctl -u patroni -n 50` on {session.name}; then run this again"
+    told(session, script, timeout_s=timeout_s, remedy=remedy, code="restore-failed")

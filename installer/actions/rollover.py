@@ -86,9 +86,10 @@ def _go_on(
     while (progress := rollover.progress()) is not Progress.NONE:
         if progress in _TITLES:
             rollover.settle()
-            if not is_lost or progress is Progress.WITHDRAWN:
-                if is_lost:
-                    nodes.recover(_TITLES[progress])
+            is_last = progress is Progress.WITHDRAWN
+            if is_lost and is_last:
+                nodes.recover(_TITLES[progress])
+            if is_last or not is_lost:
                 nodes.converge(_TITLES[progress])  # its steps tell managers of the new CA
                 tell(f"Proved: {nodes.prove(progress)}.")
         if progress is until:

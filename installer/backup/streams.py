@@ -72,7 +72,14 @@ def answers(
         raise failed
 
 
-def told(session: Session, script: str, *, timeout_s: int = 300) -> str:
+def told(
+    session: Session,
+    script: str,
+    *,
+    timeout_s: int = 300,
+    remedy: str = "mend what it tells and run the same command again",
+    code: str = "backup-failed",
+) -> str:
     """Return what a script on a node says; raises PhaseFailed with its last words."""
     done = session.run(script, timeout_s=timeout_s)
     if done.code:
@@ -80,8 +87,8 @@ def told(session: Session, script: str, *, timeout_s: int = 300) -> str:
             Problem(
                 where=session.name,
                 what=done.last_words(),
-                remedy="mend what it tells and run the same command again",
-                code="backup-failed",
+                remedy=remedy,
+                code=code,
             )
         )
     return done.stdout

@@ -2,9 +2,9 @@
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from installer.actions.backup_nodes import (
@@ -14,7 +14,7 @@ from installer.actions.backup_nodes import (
     chosen,
     demand_repository,
 )
-from installer.actions.backup_parts import part_phases, verify_phases
+from installer.actions.backup_parts import DATABASE, part_phases, verify_phases
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases, quiet
@@ -31,9 +31,11 @@ from installer.lock import hold_lock
 from installer.phases import Phase
 from installer.report import Report
 
-_DATABASE, _EVERYWHERE = "backup/database", "backup/seen by every node"
+_EVERYWHERE = "backup/seen by every node"
 _VERIFIED = "backup-verified.jsonl"
 _MOST_DIFFERENCES = 5
+_RECENT = timedelta(hours=20)  # of a nightly backup: the one of the night before is older
+Plan = Callable[[BackupNodes, NodePhases, str], Iterable[Phase]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,15 @@ class Verified:
 
 def take_backup(path: Path, kind: BackupType, report: Report) -> BackupSet:
     """Take a backup of a cluster; a killed one leaves nothing that the next does not mend."""
+    return _back_up(path, report, functools.partial(_whole, kind))
+
+
+def complete_backup(path: Path, report: Report) -> BackupSet:
+    """Add what the newest backup lacks besides the database; take one where it is a day old."""
+    return _back_up(path, report, missing_phases)
+
+
+def _back_up(path: Path, report: Report, plan: Plan) -> BackupSet:
     inventory = load_cluster(path)
     demand_repository(inventory)
     folder = runs_folder(inventory)
@@ -63,9 +74,24 @@ def take_backup(path: Path, kind: BackupType, report: Report) -> BackupSet:
             name = RunName(new_run(), f"Backing up the cluster {inventory.name}")
             primary = _demand_primary(nodes)
             make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
-            phases = (*_take_phases(nodes, make, primary, kind), *part_phases(nodes, make, primary))
-            run_told(phases, notify, name, abort=nodes.engine.close)
+            run_told(tuple(plan(nodes, make, primary)), notify, name, abort=nodes.engine.close)
             return nodes.sets()[-1]
+
+
+def _whole(
+    kind: BackupType, nodes: BackupNodes, make: NodePhases, primary: str
+) -> tuple[Phase, ...]:
+    database = _take_phases(nodes, make, primary, kind)
+    return (*database, *part_phases(nodes, make, primary, after=(DATABASE,)))
+
+
+def missing_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> tuple[Phase, ...]:
+    """Return the phases that complete the newest backup, or take a whole one."""
+    newest = next(iter(nodes.sets()[-1:]), None)
+    if newest is None or not newest.is_whole or datetime.now(UTC) - newest.finished > _RECENT:
+        return _whole(BackupType.DIFFERENTIAL, nodes, make, primary)
+    held = frozenset(part.name for part in newest.parts)
+    return tuple(part_phases(nodes, make, primary, held=held))
 
 
 def list_backups(path: Path) -> tuple[tuple[BackupSet, ...], Mapping[str, Verified]]:
@@ -110,7 +136,7 @@ def _take_phases(
     nodes: BackupNodes, make: NodePhases, primary: str, kind: BackupType
 ) -> Iterator[Phase]:
     def take(session: Session) -> tuple[str, ...]:
-        make.note(_DATABASE, session.name, f"pgbackrest backup --type={kind}")
+        make.note(DATABASE, session.name, f"pgbackrest backup --type={kind}")
         label = json.loads(call(session, "take", "take", kind))["label"]
         return (f"backup {label}",)
 
@@ -118,9 +144,9 @@ def _take_phases(
         _demand_same(session, nodes.ask(primary, _labels))
         return ()
 
-    yield make.phase(_DATABASE, [primary], quiet(take))
+    yield make.phase(DATABASE, [primary], quiet(take))
     if others := [name for name in nodes.databases() if name != primary]:
-        yield make.phase(_EVERYWHERE, others, quiet(look), needs=(_DATABASE,))
+        yield make.phase(_EVERYWHERE, others, quiet(look), needs=(DATABASE,))
 
 
 def _labels(session: Session) -> str:

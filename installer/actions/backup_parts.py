@@ -15,21 +15,30 @@ from installer.errors import PhaseFailed
 from installer.phases import Phase
 from installer.secrets import Secret
 
-_DATABASE, _EXPIRED = "backup/database", "backup/expired"
+DATABASE = "backup/database"
+_EXPIRED = "backup/expired"
+_NONE: frozenset[str] = frozenset()
 
 
-def part_phases(nodes: BackupNodes, make: NodePhases, primary: str) -> Iterator[Phase]:
-    """Yield a phase for each part that this cluster has, one after the other."""
-    previous = _DATABASE
+def part_phases(
+    nodes: BackupNodes,
+    make: NodePhases,
+    primary: str,
+    *,
+    after: tuple[str, ...] = (),
+    held: frozenset[str] = _NONE,
+) -> Iterator[Phase]:
+    """Yield a phase for each part that this cluster has and the backup lacks, in their order."""
+    previous = after
     for part in PARTS:
-        if not part.concerns(nodes.inventory):
+        if part.name in held or not part.concerns(nodes.inventory):
             continue
         phase = f"backup/{part.name}"
         act = functools.partial(_take, nodes, make, phase, part)
-        yield make.phase(phase, [primary], quiet(act), needs=(previous,))
-        previous = phase
+        yield make.phase(phase, [primary], quiet(act), needs=previous)
+        previous = (phase,)
     expire = functools.partial(remove_expired, nodes.ask)
-    yield make.phase(_EXPIRED, [primary], quiet(expire), needs=(previous,))
+    yield make.phase(_EXPIRED, [primary], quiet(expire), needs=previous)
 
 
 def remove_expired(ask: Ask, session: Session) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from installer.actions.backup import Verified, list_backups, take_backup, verify
 from installer.actions.restore import restore_cluster
 from installer.actions.restore_target import RestoreRequest
 from installer.backup.backup_set import BackupSet, BackupType
+from installer.cli.backup_timer import timer
 from installer.cli.confirm import demand_name
 from installer.cli.options import INVENTORY, JSON
 from installer.inventory import load_inventory
@@ -110,6 +111,9 @@ def verify(path: Path, label: str | None, node: str | None, *, as_json: bool) ->
         f"({seconds_words(proof.files_s)} for its files): {proof.rows} rows in {proof.tables} "
         "tables, as they were counted."
     )
+
+
+backup.add_command(timer)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from installer.actions.certificate_timer import Systemd, disable_timer, enable_timer
+from installer.actions.certificate_timer import disable_timer, enable_timer
 from installer.actions.certificate_watch import WatchRequest, look_after
+from installer.actions.timers import Systemd
 from installer.cli.options import INVENTORY
 from installer.report import print_text, report_for
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from installer.actions.certificate_timer import Systemd, disable_timer, enable_timer
+from installer.actions.certificate_timer import disable_timer, enable_timer
 from installer.actions.certificate_watch import WatchRequest
+from installer.actions.timers import Systemd
 from installer.errors import PhaseFailed, PreflightError
 
 EXAMPLE = Path(__file__).parents[4] / "inventories" / "three-nodes.yaml"

@@ -15,6 +15,24 @@ LOAD = Path(__file__).parents[1] / "support" / "http_load.py"
 LOAD_S = 25
 # a dead connection is noticed after 6 s, a dead address after 4 s; the rest is the machine's
 LONGEST_ANSWER_S = 15
+DEAD_MS = 6000  # so long the data of a request may stand unacknowledged
+# asks HAProxy's own sockets, as its configuration may be taken and not applied
+TIMEOUTS = """
+import ctypes, os, socket, subprocess
+take = ctypes.CDLL(None).syscall
+for pid in map(int, subprocess.check_output(["pidof", "haproxy"]).split()):
+    held = os.pidfd_open(pid)
+    for descriptor in map(int, os.listdir(f"/proc/{pid}/fd")):
+        if not os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith("socket:"):
+            continue
+        own = socket.socket(fileno=take(438, held, descriptor, 0))  # pidfd_getfd(2)
+        try:
+            port = own.getpeername()[1] if own.family == socket.AF_INET else 0
+        except OSError:  # it listens
+            continue
+        if port == 443:
+            print(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+"""
 
 
 def test_no_request_fails_when_the_manager_that_serves_it_loses_power(cluster):
@@ -33,6 +51,17 @@ def test_no_request_fails_when_the_manager_that_serves_it_loses_power(cluster):
     wait_until(
         lambda: _state(cluster, victim).startswith("UP"), "the manager is back", timeout_s=90
     )
+
+
+def test_a_request_that_nobody_acknowledges_is_given_up(cluster):
+    balancer = cluster.having("loadbalancer")[0]
+    words = (sys.executable, LOAD, "1", cluster.ca, cluster.address(balancer), "/api/v3.1/status")
+    cluster.beside(*words)  # what it opens stays in HAProxy's pool for some seconds
+
+    found = cluster.on(balancer, "python3", "-c", TIMEOUTS).stdout.split()
+
+    assert found, "HAProxy has no connection to a manager"
+    assert set(map(int, found)) == {DEAD_MS}
 
 
 def _busiest(cluster):

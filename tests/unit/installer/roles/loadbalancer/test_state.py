@@ -52,6 +52,14 @@ def test_the_health_check_is_the_one_of_the_cluster_guide(balancer):
     assert "stick on src" in conf
 
 
+def test_unanswered_data_ends_a_connection_to_each_server(balancer):
+    """HAProxy takes `tcp-ut` of `default-server` without a word, and does not apply it."""
+    conf = _conf(balancer())
+
+    assert all(" tcp-ut 6s " in line for line in _servers(conf))
+    assert "tcp-ut" not in re.search(r"default-server .*", conf)[0]
+
+
 def test_only_requests_that_may_be_sent_twice_are(balancer):
     conf = _conf(balancer())
 

@@ -1,9 +1,9 @@
 """What of a node's stages new certificates are about: their files, and who reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from installer.actions.rollout import NODE, Survey
+from installer.actions.rollout import NODE, Part, Survey
 from installer.errors import Problem
 from installer.pki.listing import facts_or_none
 from installer.state import ManagedFile, NodeState, Stage, UnitTarget
@@ -28,6 +28,45 @@ def trust_part(stage: Stage) -> Stage | None:
     if not files and not units:
         return None
     return Stage(name=stage.name, after=stage.after, state=NodeState(files=files, units=units))
+
+
+def naming_part(stage: Stage) -> Stage | None:
+    """Return the same, with the files that name one of those: a configuration tells where it is."""
+    part = certificate_part(stage)
+    if part is None:
+        return None
+    paths = {file.path for file in part.state.files}
+    return _with_files_naming(part, stage, paths)
+
+
+def newly_named_part(seen: Survey) -> Part:
+    """Return what takes along those only that name a file which a node does not have yet.
+
+    Nobody would look for it otherwise. What else waits in other files is an install's business.
+    """
+    new = {
+        file.path
+        for node, roles in seen.stages.items()
+        for stages in roles.values()
+        for stage in stages
+        for file in stage.state.files
+        if _PEM in file.content and file.path not in seen.observations[node].paths
+    }
+
+    def part(stage: Stage) -> Stage | None:
+        found = certificate_part(stage)
+        return found and _with_files_naming(found, stage, new)
+
+    return part
+
+
+def _with_files_naming(part: Stage, stage: Stage, paths: Collection[str]) -> Stage:
+    files = tuple(
+        file
+        for file in stage.state.files
+        if file in part.state.files or any(path.encode() in file.content for path in paths)
+    )
+    return replace(part, state=replace(part.state, files=files))
 
 
 def gate_part(stage: Stage) -> Stage | None:

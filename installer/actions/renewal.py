@@ -5,12 +5,19 @@ file replication and the status reporters restart, whom no client sees. One node
 the others when its ports are proved; after an expiry all come at once, for none works alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from installer.actions.certificate_part import certificate_part, gate_part, trust_problems
+from installer.actions.certificate_part import (
+    certificate_part,
+    gate_part,
+    naming_part,
+    newly_named_part,
+    trust_problems,
+)
 from installer.actions.certificates import issued_problems
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
@@ -18,7 +25,7 @@ from installer.actions.may_stop import demand_nodes
 from installer.actions.options import RunOptions
 from installer.actions.proof import PATIENCE_S, RECOVERY_S, Proof
 from installer.actions.renewal_record import RenewalRecord
-from installer.actions.rollout import Survey, roll_out, survey
+from installer.actions.rollout import NodeJob, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.errors import ConfigError, Problem, Refused
@@ -113,7 +120,7 @@ class Renewal:
         nodes = self.nodes(chosen)
         cluster = open_running(self._inventory)
         jobs = [job for job in cluster.jobs() if job.inputs.name in nodes]
-        with survey(jobs, part=certificate_part) as seen:
+        with self._survey(jobs) as seen:
             self._demand_same_trust(seen)
             ports = ports_of(self._inventory, cluster.inputs)
             works = is_working(
@@ -137,6 +144,14 @@ class Renewal:
             title = "Looking at the services"
             results += roll_out(gates, RunOptions(title=title), notify)
         return issued, proof.proved, results
+
+    @contextmanager
+    def _survey(self, jobs: Sequence[NodeJob]) -> Iterator[Survey]:
+        """Look at the certificates of nodes; where the user may have named others, at who does."""
+        with survey(jobs, part=certificate_part if self._request.issue else naming_part) as seen:
+            if not self._request.issue:
+                seen = replace(seen, part=newly_named_part(seen)).beside(jobs)
+            yield seen
 
     def nodes(self, chosen: Sequence[CertificateRequest]) -> tuple[str, ...]:
         """Return the nodes of this run, and those of a run that did not end."""

@@ -46,6 +46,7 @@ class Nodes:
     prove: Callable[[Progress], str]  # returns in words what was proved
     work: Callable[[], bool]  # every port shows a certificate that is valid
     recover: Callable[[str], None]  # bring all at once, where nothing works; takes a title
+    demand_replaced: Callable[[], None]  # nothing that the user brought needs the CA that goes
 
 
 def roll_over(
@@ -65,7 +66,7 @@ def roll_over(
         if rollover.has_expired():
             raise Refused(_nothing_to_return_to(rollover))
         rollover.turn_back()
-    elif begun is Progress.NONE:
+    elif begun in (Progress.NONE, Progress.MADE):  # the user may have put a CA there
         nodes.demand_converged()
         rollover.begin(request.key_type)
         tell("1 of 4: a new CA is made; the old one goes on issuing.")
@@ -94,6 +95,8 @@ def _go_on(
                 tell(f"Proved: {nodes.prove(progress)}.")
         if progress is until:
             break
+        if progress is Progress.ISSUING:
+            nodes.demand_replaced()
         _MOVES[progress](rollover)
     return progress
 

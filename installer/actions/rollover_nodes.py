@@ -8,6 +8,7 @@ from pathlib import Path
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.options import RunOptions
+from installer.actions.outgoing import outgoing_problems
 from installer.actions.recovery import recover
 from installer.actions.renewal import is_working
 from installer.actions.rollout import roll_out, survey
@@ -57,6 +58,7 @@ def roll_over_cluster(path: Path, request: RolloverRequest, report: Report) -> P
             prove=work.prove,
             work=work.works,
             recover=work.recover,
+            demand_replaced=work.demand_replaced,
         )
         return roll_over(rollover, nodes, request, report.tell)
 
@@ -92,6 +94,12 @@ class _Work:
     def recover(self, title: str) -> None:
         """Issue what is due, and bring it to all nodes at once: no service works alone."""
         recover(open_cluster(self.inventory, save=True), title, self.notify)
+
+    def demand_replaced(self) -> None:
+        """Raise Refused while a certificate that the user brought is of the CA that goes."""
+        rollover = self.rollover
+        if left := tuple(outgoing_problems(self.inventory, rollover.going(), rollover.staying())):
+            raise Refused(*left)
 
     def prove(self, progress: Progress) -> str:
         """Return what the running services proved; raises PhaseFailed with what speaks against."""

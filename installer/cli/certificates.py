@@ -34,7 +34,6 @@ def certificates() -> None:
 
 
 certificates.add_command(forecast)
-certificates.add_command(rollover)
 certificates.add_command(list_)
 certificates.add_command(renew)
 certificates.add_command(replace)

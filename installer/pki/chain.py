@@ -79,6 +79,12 @@ def find_path(
     return Path(longest, complete=False)
 
 
+def leads_to(content: bytes, authorities: bytes) -> bool:
+    """Tell whether a certificate, its intermediates after it, leads to one of these roots (PEM)."""
+    chain, roots = (tuple(x509.load_pem_x509_certificates(pem)) for pem in (content, authorities))
+    return find_path(chain[0], chain[1:], roots).complete
+
+
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Return whether the issuer's name and key fit the certificate's issuer and signature."""
     try:

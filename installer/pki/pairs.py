@@ -57,5 +57,5 @@ def _missing_file(path: Path) -> Problem:
     return Problem(
         where=str(path),
         what="the file is not here",
-        remedy=backup if path.name == "ca.key" else generate,
+        remedy=backup if path.name.endswith("ca.key") else generate,
     )

@@ -110,7 +110,7 @@ class CaRollover:
         Without a key type it has the old one's. Raises ConfigError for a CA that cannot issue.
         """
         with self._locked():
-            if not self._files.has(NEXT):
+            if not self._certificates(NEXT):
                 self._files.write(NEXT, new_ca(self._files, NEXT, key_type or self._key_type()))
             problems = tuple(authority_problems(self._files.pair(NEXT), str(self.folder), NEXT))
             if problems:
@@ -135,8 +135,7 @@ class CaRollover:
     def withdraw(self) -> None:
         """Let nobody trust the old CA any more."""
         with self._locked():
-            trusted, going = self._trusted(), self._certificates(PREVIOUS)
-            self._write_trust(*trusted[: trusted.index(going[0])])
+            self._write_trust(*self._after_withdrawal())
 
     def finish(self) -> None:
         """Forget the old CA and its key: nobody trusts it, and nobody shall again."""
@@ -173,6 +172,10 @@ class CaRollover:
         """Return the certificates of the CA that goes (PEM)."""
         return self._files.read(f"{PREVIOUS}.crt")
 
+    def staying(self) -> bytes:
+        """Return the CAs that are trusted when the one that goes is withdrawn (PEM)."""
+        return _pem(self._after_withdrawal())
+
     def coming(self) -> KeyPair:
         """Return the CA that comes."""
         return self._files.pair(NEXT)
@@ -208,6 +211,10 @@ class CaRollover:
     def _certificates(self, stem: str) -> Certificates:
         path = self._files.path(f"{stem}.crt")
         return _parsed(path.read_bytes(), path) if path.exists() else ()
+
+    def _after_withdrawal(self) -> Certificates:
+        trusted, going = self._trusted(), self._certificates(PREVIOUS)
+        return trusted[: trusted.index(going[0])]
 
     def _write_trust(self, *certificates: x509.Certificate) -> None:
         write_atomically(self._files.path("ca.crt"), _pem(certificates), PUBLIC)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from installer.actions.rollover import Nodes, RolloverRequest, roll_over
-from installer.errors import PhaseFailed, Problem, Refused
+from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.pki.rollover import CaRollover, Progress
 from installer.pki.store import CertificateStore
 from tests.unit.installer.pki.makers import DAY, ca
@@ -23,6 +23,7 @@ class Cluster:
         self.told: list[str] = []
         self.fails_at: Progress | None = None
         self.works = True
+        self.needs_old = False  # a certificate that the user brought
 
     def nodes(self) -> Nodes:
         return Nodes(
@@ -31,6 +32,7 @@ class Cluster:
             prove=self._prove,
             work=lambda: self.works,
             recover=lambda _: self.done.append(f"at once: {self.rollover.progress()}"),
+            demand_replaced=self._demand_replaced,
         )
 
     def _converge(self, title: str) -> None:
@@ -40,6 +42,10 @@ class Cluster:
         if progress is self.fails_at:
             raise PhaseFailed(Problem(where="db-1", what="refused", remedy="look"))
         return "all is well"
+
+    def _demand_replaced(self) -> None:
+        if self.needs_old:
+            raise Refused(Problem(where="settings", what="of the CA that goes", remedy="replace"))
 
     def run(self, **request) -> Progress:
         self.done.clear()
@@ -93,6 +99,52 @@ def test_other_changes_that_wait_are_not_rolled_out_with_it(cluster):
         roll_over(cluster.rollover, nodes, RolloverRequest(), print)
 
     assert cluster.rollover.progress() is Progress.NONE
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["cluster that works", "dead cluster"])
+def test_the_old_ca_stays_while_a_certificate_that_was_brought_needs_it(cluster, works):
+    cluster.needs_old, cluster.works = True, works
+    if not works:
+        expire(cluster)
+    with pytest.raises(Refused, match="of the CA that goes"):
+        cluster.run()
+    assert cluster.rollover.progress() is Progress.ISSUING
+
+    cluster.needs_old = False
+    assert cluster.run() is Progress.NONE
+
+
+def test_a_ca_of_the_user_s_own_begins_as_one_that_is_made(cluster):
+    """It lies there before the change begins: what waits, and what it is, are looked at still."""
+    own = ca("Own Root")
+    for name, content in (("next-ca.crt", own.pem), ("next-ca.key", own.key_pem())):
+        (cluster.rollover.folder / name).write_bytes(content)
+
+    assert cluster.run() is Progress.NONE
+
+    assert cluster.done == WHOLE
+    assert cluster.rollover.authorities().issuer.common_name == "Own Root"
+
+
+def test_a_ca_of_the_user_s_own_that_cannot_issue_is_refused(cluster):
+    (cluster.rollover.folder / "next-ca.crt").write_bytes(ca("Own Root").pem)
+    (cluster.rollover.folder / "next-ca.key").write_bytes(ca("Another").key_pem())
+
+    with pytest.raises(ConfigError, match=r"next-ca\.key"):
+        cluster.run()
+
+    assert cluster.rollover.progress() is Progress.MADE
+
+
+def test_a_ca_of_the_user_s_own_without_its_key_is_not_written_over(cluster):
+    own = cluster.rollover.folder / "next-ca.crt"
+    own.write_bytes(ca("Own Root").pem)
+    before = own.read_bytes()
+
+    with pytest.raises(ConfigError, match=r"next-ca\.key"):
+        cluster.run()
+
+    assert own.read_bytes() == before
 
 
 def test_it_turns_back_over_the_same_steps(cluster):

@@ -130,6 +130,20 @@ def test_two_load_balancers_share_the_virtual_address(pair):
     assert {HAPROXY, KEEPALIVED} == {unit.name for unit in _services(pair()).units}
 
 
+@pytest.mark.parametrize(
+    ("address", "loopback"), [("10.0.0.40", "127.0.0.1"), ("2001:db8::40", "::1")]
+)
+def test_a_load_balancer_without_a_peer_tells_itself_that_it_has_the_address(
+    pair, address, loopback
+):
+    """By multicast it would lose the address for seconds when a peer comes."""
+    alone = _services(pair(peers={}, virtual_ip=address))
+    text = alone.file("/etc/keepalived/keepalived.conf").content.decode()
+
+    assert re.search(rf"unicast_peer {{\s+{loopback}\s", text)
+    assert re.search(rf"virtual_ipaddress {{\s+{address}\s", text)
+
+
 def test_the_pair_agrees_on_the_group_but_not_on_the_priority(pair):
     first = pair("lb-1").virtual_address
     second = pair("lb-2", peers={"lb-1": {"address": "10.0.0.41"}}).virtual_address

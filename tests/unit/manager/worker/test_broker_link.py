@@ -135,7 +135,7 @@ def test_closing_wakes_the_thread_that_serves_the_connection():
     assert link.woken.is_set()
 
 
-class Looked(dict):
+class Looked(dict[str, object]):
     """What is looked into while the other thread comes along."""
 
     def __init__(self, meanwhile):

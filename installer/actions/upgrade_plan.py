@@ -11,19 +11,23 @@ from installer.bundle.catalogue import ENVIRONMENTS, Environment
 from installer.bundle.model import Bundle
 from installer.bundle.use import environment_id
 from installer.bundle.versions import is_newer
+from installer.config.compatibility import parsed_version
 from installer.engine.changes import StageDifference, Verb
 from installer.engine.difference import difference
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation
 from installer.engine.session import Session
 from installer.errors import NodeUnreachable
+from installer.roles.queue.state import DISABLED_FLAGS
 from installer.state import Stage
 
 ROLES = ("database", "queue", "manager", "loadbalancer", TOOLKIT)
 _REPORTER = "reporter"
 _ENVIRONMENT = "environment"
 _METADATA = "lib/python3*/site-packages/cfy_manager-*.dist-info/METADATA"
+_FLAG = "disabled-flag"
 _UNKNOWN = "unknown"
+BROKER = "rabbitmq-server"
 _INTERRUPTING = (Verb.START, Verb.RESTART, Verb.STOP)
 
 
@@ -43,10 +47,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What a node has: packages by version, environments by identity and version."""
+    """What a node has: packages by version, environments by identity and version, flags."""
 
     packages: Mapping[str, str]
     environments: Mapping[str, tuple[str, str]]
+    disabled_flags: tuple[str, ...] = ()  # RabbitMQ's; asked where its series is to change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +228,28 @@ def _script(bundle: Bundle) -> str:
         version = f"sed -n 's/^Version: //p' {link}/{_METADATA} 2>/dev/null | head -n 1"
         words = f'{environment.name} $(basename "$(readlink {link})") {_ENVIRONMENT} $({version})'
         lines.append(f'[ ! -L {link} ] || echo "{words}"')
+    lines += _flag_lines(bundle)
     return "\n".join(lines) + "\n"
+
+
+def _flag_lines(bundle: Bundle) -> Iterator[str]:
+    """Yield what lists a broker's disabled feature flags where its series is to change.
+
+    It takes seconds, so other upgrades do without. A broker that is down tells nothing; flags are
+    the cluster's, so another one tells them.
+    """
+    wanted = next((p.version for p in bundle.lock.packages if p.name == BROKER), None)
+    if wanted is None:
+        return
+    yield f"broker=$(dpkg-query -W -f '${{Version}}' {BROKER} 2>/dev/null || true)"
+    yield f'case "${{broker#*:}}" in ""|{release_series(wanted)}.*) ;; *)'
+    yield f"{{ {DISABLED_FLAGS}; }} 2>/dev/null | sed 's/$/ {_FLAG}/' || true ;;"
+    yield "esac"
+
+
+def release_series(version: str) -> str:
+    """Return the series of RabbitMQ that a version is of, such as 4.0."""
+    return ".".join(map(str, parsed_version(version)[:2]))
 
 
 def _read(listing: str) -> Installed:
@@ -235,4 +261,5 @@ def _read(listing: str) -> Installed:
             for row in rows
             if len(row) > 2 and row[2] == _ENVIRONMENT
         },
+        disabled_flags=tuple(row[0] for row in rows if row[1:] == [_FLAG]),
     )

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from installer.actions.upgrade_plan import Installed, UpgradePlan, bundled_version
+from installer.actions.upgrade_plan import (
+    BROKER,
+    Installed,
+    UpgradePlan,
+    bundled_version,
+    release_series,
+)
 from installer.bundle.model import Bundle
 from installer.config.compatibility import parsed_version, upgrade_steps, version_problems
 from installer.errors import Problem
 
-_COMPONENTS = {"rabbitmq": "rabbitmq-server", "etcd": "etcd-server"}
+_COMPONENTS = {"rabbitmq": BROKER, "etcd": "etcd-server"}
 _BOUND = {**_COMPONENTS, "patroni": "patroni", "erlang": "erlang-base"}
 _POSTGRESQL = re.compile(r"postgresql-(\d+)")
 
@@ -22,6 +28,7 @@ def upgrade_problems(plan: UpgradePlan) -> Iterator[Problem]:
             if (problem.code, problem.what) not in told:
                 told.add((problem.code, problem.what))
                 yield problem
+    yield from _flag_problems(plan.installed, wanted.get(BROKER))
     yield from version_problems(_bundled(wanted), where=str(plan.bundle.path))
 
 
@@ -51,6 +58,27 @@ def _jump_problems(node: str, component: str, now: str, then: str) -> Iterator[P
             what=f"{component} cannot go from {now} to {then} at once",
             remedy=f"go through {', then '.join(steps)}, each with a bundle of its own",
             code="upgrade-jump",
+        )
+
+
+def _flag_problems(installed: Mapping[str, Installed], then: str | None) -> Iterator[Problem]:
+    """Yield a problem when brokers would go to a series that may demand what is disabled.
+
+    One that has the series already means an upgrade under way: flags that only the new series
+    knows are disabled then until the last broker has it.
+    Source: RabbitMQ, "Feature Flags": a node refuses to start where a required one is disabled.
+    """
+    found = [each.packages[BROKER] for each in installed.values() if BROKER in each.packages]
+    if then is None or release_series(then) in map(release_series, found):
+        return
+    told = {node: each.disabled_flags for node, each in installed.items() if each.disabled_flags}
+    if flags := sorted({flag for each in told.values() for flag in each}):
+        yield Problem(
+            where=", ".join(told),
+            what=f"RabbitMQ {release_series(then)} may refuse to start: disabled feature flags"
+            f" {', '.join(flags)}",
+            remedy="with all brokers running: `rabbitmqctl enable_feature_flag all` on one of them",
+            code="feature-flags-disabled",
         )
 
 

@@ -1,12 +1,20 @@
 """What an upgrade changes where, and which upgrades are refused."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from installer.actions.rollout import NODE, TOOLKIT
-from installer.actions.upgrade_plan import Installed, UpgradePlan, plan_upgrade, stages_in_turn
+from installer.actions.upgrade_plan import (
+    Installed,
+    UpgradePlan,
+    _read,
+    _script,
+    plan_upgrade,
+    stages_in_turn,
+)
 from installer.actions.upgrade_rules import upgrade_problems
 from installer.bundle.model import Bundle, BundledFile
 from installer.bundle.use import environment_id
@@ -174,6 +182,68 @@ def test_components_that_do_not_work_together_are_refused():
     (found,) = problems({}, package("etcd-server", "3.6.9-1"), package("patroni", "4.0.7-1"))
 
     assert found[0] == "version-mismatch"
+
+
+def flag_problems(found, *disabled):
+    """Return the problems of three brokers of these versions, one of which names its flags."""
+    nodes = {
+        f"mq-{n}": Installed(packages={"rabbitmq-server": version}, environments={})
+        for n, version in enumerate(found, start=1)
+    }
+    nodes["mq-1"] = replace(nodes["mq-1"], disabled_flags=disabled)
+    bundle = bundle_of(package("rabbitmq-server", "4.1.2-1"))
+    return [*upgrade_problems(UpgradePlan(bundle=bundle, installed=nodes))]
+
+
+def test_brokers_with_disabled_flags_do_not_go_to_another_series():
+    """A broker of the later series would not start, and the cluster would be short of one."""
+    (found,) = flag_problems(["4.0.5-6"] * 3, "tracking_records_in_ets", "khepri_db")
+
+    assert (found.code, found.where) == ("feature-flags-disabled", "mq-1")
+    assert "khepri_db, tracking_records_in_ets" in found.what
+    assert "rabbitmqctl enable_feature_flag all" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("found", "disabled"),
+    [
+        (["4.0.5-6"] * 3, []),
+        (["4.1.0-1"] * 3, ["new_in_4_1"]),  # one series: its own start demands nothing new
+        (["4.1.2-1", "4.0.5-6", "4.0.5-6"], ["new_in_4_1"]),  # a killed run is gone on with
+    ],
+    ids=["all-enabled", "same-series", "under-way"],
+)
+def test_flags_hold_nobody_up_where_no_start_demands_them(found, disabled):
+    assert flag_problems(found, *disabled) == []
+
+
+FLAGS = "old_one\tenabled\tstable\nheld_back\tdisabled\tstable\nnew\tdisabled\texperimental\n"
+
+
+@pytest.mark.parametrize(
+    ("installed", "told"),
+    [("4.0.5-6", ("held_back",)), ("4.1.0-1", ()), ("", ())],
+    ids=["another-series", "same-series", "no-broker"],
+)
+def test_a_broker_is_asked_for_its_flags_where_its_series_changes(tmp_path, installed, told):
+    """The question takes seconds on each broker."""
+    status = f"rabbitmq-server {installed} installed" if installed else ""
+    version = f'case "$*" in *db:Status*) echo "{status}";; *) printf %s "{installed}";; esac'
+    programs = {
+        "dpkg-query": version,
+        "rabbitmqctl": f"printf '{FLAGS}'",
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    asked = _script(bundle_of(package("rabbitmq-server", "4.1.2-1")))
+
+    path = f"{tmp_path}:/usr/bin:/bin"
+    said = subprocess.run(
+        ("sh", "-c", asked), env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+
+    assert _read(said.stdout).disabled_flags == told
 
 
 def test_versions_of_one_series_are_no_problem():

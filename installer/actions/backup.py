@@ -21,13 +21,13 @@ from installer.actions.node_phases import NodePhases, quiet
 from installer.actions.rollout import RunName, new_run, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import demand_running
+from installer.actions.under_way import hold_cluster
 from installer.backup.backup_set import BackupSet, BackupType
 from installer.backup.settings import WORK
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.lock import hold_lock
 from installer.phases import Phase
 from installer.report import Report
 
@@ -65,7 +65,7 @@ def _back_up(path: Path, report: Report, plan: Plan) -> BackupSet:
     inventory = load_cluster(path)
     demand_repository(inventory)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster backup"), logged_to(folder, "backup"):
+    with hold_cluster(inventory, "cluster backup"), logged_to(folder, "backup"):
         demand_running(inventory)
         with (
             backup_nodes(inventory) as nodes,
@@ -108,7 +108,7 @@ def verify_backup(path: Path, label: str | None, node: str | None, report: Repor
     demand_repository(inventory)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", "cluster backup verify"),
+        hold_cluster(inventory, "cluster backup verify"),
         logged_to(folder, "verify"),
         backup_nodes(inventory) as nodes,
         journaled(folder / "verify.jsonl", report) as notify,

@@ -26,13 +26,13 @@ from installer.actions.install import Installed, InstallRequest, converge, journ
 from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
 from installer.actions.machines import forget_machines
-from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import demand_nodes
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.rollout import RunName, new_run, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.config.edit import NotEditable
 from installer.config.edit_nodes import with_node, with_node_value, without_node
 from installer.engine.engine import Engine
@@ -40,7 +40,6 @@ from installer.errors import ConfigError, NodeUnreachable, PreflightError, Probl
 from installer.events import Event, Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Node
-from installer.lock import hold_lock
 from installer.report import Report
 
 _JOURNAL = "members.jsonl"
@@ -69,8 +68,7 @@ def add_nodes(
     """
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster add-node"), logged_to(folder, "add-node") as log:
-        demand_no_major(folder)
+    with hold_cluster(inventory, "cluster add-node"), logged_to(folder, "add-node") as log:
         demand_same(unfinished(folder), "add-node", ())
         before = path.read_text(encoding="utf-8")
         after = _with_nodes(inventory, nodes)
@@ -132,8 +130,7 @@ class _Wish:
 def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", f"cluster {wish.verb}"), logged_to(folder, wish.verb) as log:
-        demand_no_major(folder)
+    with hold_cluster(inventory, f"cluster {wish.verb}"), logged_to(folder, wish.verb) as log:
         begun = unfinished(folder)
         demand_same(begun, wish.verb, wish.names)
         departure = begun or _wished(inventory, wish)

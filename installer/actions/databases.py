@@ -17,6 +17,7 @@ from installer.actions.node_phases import NodePhases
 from installer.actions.rollout import NodeJob, RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.config.model import NodeInputs
 from installer.engine.session import Session
 from installer.errors import ConfigError, NotHealthy, Problem
@@ -129,7 +130,7 @@ def site_of(inventory_path: Path | None, command: str) -> Iterator[Site]:
         return
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", command), logged_to(folder, name):
+    with hold_cluster(inventory, command), logged_to(folder, name):
         cluster = open_running(inventory)
         yield _site(folder, name, cluster.jobs(), layout_now(inventory), inventory_path)
 

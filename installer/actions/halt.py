@@ -7,17 +7,16 @@ from pathlib import Path
 
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
-from installer.actions.major_record import demand_no_major
 from installer.actions.node_phases import Act as NodeAct
 from installer.actions.node_phases import NodePhases
 from installer.actions.restart import ROLES
 from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem
 from installer.expand.check import load_cluster
-from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget
@@ -52,9 +51,7 @@ def start_cluster(path: Path, report: Report) -> tuple[PhaseResult, ...]:
 def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", f"cluster {verb}"), logged_to(folder, verb):
-        if verb == "start":
-            demand_no_major(folder)
+    with hold_cluster(inventory, f"cluster {verb}"), logged_to(folder, verb):
         cluster = open_running(inventory)
         primary = look_around(inventory).database_with(Part.LEADER) if verb == "stop" else None
         with (

@@ -9,7 +9,6 @@ from pathlib import Path
 from installer.actions.adopt import adopt
 from installer.actions.cluster import Cluster, open_cluster, runs_folder
 from installer.actions.machines import remember_machines
-from installer.actions.major_record import demand_no_major
 from installer.actions.on_drift import Ask, OnDrift, decide
 from installer.actions.options import RunOptions
 from installer.actions.plan import Promise, open_promise
@@ -17,6 +16,7 @@ from installer.actions.preflight import admit, network_of, wanted_of
 from installer.actions.rollout import Look, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.transfer import transfer_phases
+from installer.actions.under_way import hold_cluster
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts
 from installer.errors import PreflightError
@@ -24,7 +24,6 @@ from installer.events import Event, Listener
 from installer.expand.check import load_cluster, warning_lines
 from installer.inventory import Inventory
 from installer.journal import Journal
-from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.preflight.codes import CODES
 from installer.preflight.examination import demand_known
@@ -67,10 +66,9 @@ def install_cluster(inventory_path: Path, request: InstallRequest, report: Repor
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", "cluster install"),  # first: two runs must not make secrets
+        hold_cluster(inventory, "cluster install"),  # first: two runs must not make secrets
         logged_to(folder, "install") as log_path,
     ):
-        demand_no_major(folder)
         for line in warning_lines(inventory):
             report.tell(line)
         return converge(inventory, request, report, log_path)

@@ -25,18 +25,18 @@ from installer.actions.major_rules import (
     standing_problems,
 )
 from installer.actions.major_sides import Side
-from installer.actions.major_work import COMMAND, JOURNAL, LOG, sides, switch_between, working
+from installer.actions.major_work import JOURNAL, LOG, sides, switch_between, working
 from installer.actions.options import RunOptions
 from installer.actions.rollout import roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.transfer import send_bundle
+from installer.actions.under_way import MAJOR_UPGRADE, demand_allowed, hold_cluster
 from installer.backup.backup_set import BackupType
 from installer.engine.engine import Engine
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.lock import hold_lock
 from installer.report import Report
 from installer.status.model import Part
 from installer.status.seen import look_around
@@ -107,6 +107,7 @@ def roll_back_postgresql(path: Path, report: Report, *, lose_writes: bool) -> Up
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     record = _demand_way_back(load_major(folder), lose_writes=lose_writes)
+    demand_allowed(inventory, MAJOR_UPGRADE)  # before this one counts as begun
     began = time.monotonic()
     keep_major(folder, replace(record, is_finished=False, opened=""))
     title = f"Going back to PostgreSQL {record.before}"
@@ -139,7 +140,7 @@ def _begin(path: Path, request: MajorRequest, report: Report) -> MajorRecord | N
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", COMMAND),
+        hold_cluster(inventory, MAJOR_UPGRADE),
         logged_to(folder, LOG),
         sides(inventory, request.wanted) as (engine, old, new),
     ):
@@ -207,7 +208,7 @@ def _converge(path: Path, report: Report, title: str) -> None:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", COMMAND),
+        hold_cluster(inventory, MAJOR_UPGRADE),
         logged_to(folder, LOG),
         survey(open_running(inventory).jobs()) as seen,
         journaled(folder / "journal.jsonl", report) as notify,

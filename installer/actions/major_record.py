@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from installer.actions.inventory_file import replace_file
-from installer.errors import Problem, Refused
+from installer.errors import Problem
 
 _FILE = "postgresql-upgrade.json"
 
@@ -31,16 +31,6 @@ def load_major(folder: Path) -> MajorRecord | None:
     """Return the last change that was begun from here and was not taken back."""
     path = folder / _FILE
     return MajorRecord(**json.loads(path.read_text())) if path.exists() else None
-
-
-def demand_no_major(folder: Path) -> None:
-    """Raise Refused while a change is under way.
-
-    What starts services or changes them would let managers write on data that are about to go.
-    """
-    record = load_major(folder)
-    if record is not None and record.is_under_way:
-        raise Refused(under_way("database", record))
 
 
 def under_way(where: str, record: MajorRecord) -> Problem:

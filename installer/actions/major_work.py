@@ -15,14 +15,14 @@ from installer.actions.node_phases import NodePhases
 from installer.actions.rollout import RunName, new_run, opened, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import MAJOR_UPGRADE, hold_cluster
 from installer.engine.engine import Engine
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.lock import hold_lock
 from installer.report import Report
 
-COMMAND, LOG, JOURNAL = "cluster upgrade", "postgresql", "postgresql-upgrade.jsonl"
+LOG, JOURNAL = "postgresql", "postgresql-upgrade.jsonl"
 Go = Callable[[Phases], None]
 
 
@@ -40,7 +40,7 @@ def working(
     """Yield the change that was begun, under the lock, and what runs its phases."""
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", COMMAND),
+        hold_cluster(inventory, MAJOR_UPGRADE),
         logged_to(folder, LOG),
         opened(open_running(inventory).jobs()) as (engine, _),
         journaled(folder / JOURNAL, report) as notify,

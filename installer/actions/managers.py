@@ -20,6 +20,7 @@ from installer.actions.passwords import AdminPassword, demand_good, set_on
 from installer.actions.rollout import NODE, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.cluster_secrets import change_secrets, load_secrets
 from installer.config.source import value_at
 from installer.engine.engine import Engine
@@ -29,7 +30,6 @@ from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
-from installer.lock import hold_lock
 from installer.report import Report
 from installer.secrets import Secret
 
@@ -73,7 +73,7 @@ def managers_of(inventory_path: Path, command: str, report: Report) -> Iterator[
     inventory = load_cluster(inventory_path)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", f"cluster {command}"),
+        hold_cluster(inventory, f"cluster {command}"),
         logged_to(folder, command) as log_path,
         journaled(folder / "journal.jsonl", report) as notify,
     ):

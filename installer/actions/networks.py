@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.inventory_file import change_inventory
 from installer.actions.options import RunOptions
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.config.edit import NotEditable
 from installer.config.formats import is_ip
 from installer.engine.engine import Engine
@@ -18,7 +18,6 @@ from installer.engine.target import target_of
 from installer.errors import ConfigError, NodeUnreachable, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
-from installer.lock import hold_lock
 from installer.report import Report
 
 _CONCERNED = {Role.QUEUE, Role.MANAGER, Role.LOADBALANCER}
@@ -54,7 +53,7 @@ def add_networks(
     inventory = load_cluster(path)
     if problems := tuple(_wish_problems(inventory, wishes)):
         raise ConfigError(*problems)
-    with hold_lock(runs_folder(inventory) / "lock", "cluster add-networks"):
+    with hold_cluster(inventory, "cluster add-networks"):
         open_running(inventory)
         new = tuple(wish for wish in wishes if not _is_known(inventory, wish))
         if not elsewhere:

@@ -15,13 +15,14 @@ from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
 from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
 from installer.actions.run_log import logged_to
+from installer.actions.under_way import hold_cluster
+from installer.actions.upgrade_record import forget_upgrade
 from installer.engine.engine import Engine
 from installer.engine.removal import removal
 from installer.engine.session import Session
 from installer.errors import ConfigError, NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage
@@ -63,7 +64,7 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
     """
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster remove"), logged_to(folder, "remove"):
+    with hold_cluster(inventory, "cluster remove"), logged_to(folder, "remove"):
         if not request.abandon_deployments:
             _demand_no_deployments(inventory, report.tell)
         jobs = _known(inventory).jobs()
@@ -79,6 +80,7 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
                 phases = tuple(_phases(stages, make))
                 results = run_told(phases, notify, name, abort=engine.close)
         forget_major(folder)
+        forget_upgrade(folder)
     return Removed(results=results, left=left)
 
 

@@ -28,12 +28,12 @@ from installer.actions.renewal_record import RenewalRecord
 from installer.actions.rollout import NodeJob, Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.errors import ConfigError, Problem, Refused
 from installer.events import Listener
 from installer.expand import CertificateRequest, certificate_requests, serves
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
-from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.pki.store import CertificateStore, Change
 from installer.proof.handshake import Look, look, ports_of
@@ -73,7 +73,7 @@ def renew_certificates(path: Path, request: RenewRequest, report: Report) -> Ren
     chosen = _chosen(inventory, request)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", "certificates renew"),
+        hold_cluster(inventory, "certificates renew"),
         logged_to(folder, "certificates") as log_path,
     ):
         renewal = Renewal(inventory, request, report)

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
-from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import demand_nodes, layout_now
 from installer.actions.restart_node import NodeRestart
 from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.engine.engine import Engine
 from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.events import Event, EventKind, Listener, Outcome
@@ -24,7 +24,6 @@ from installer.foresight.restart_order import Order, restart_order
 from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part
 from installer.journal import finished_nodes
-from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.status.seen import look_around
@@ -71,8 +70,7 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
     demand_nodes(inventory, request.nodes)
     _demand_roles(request)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster restart"), logged_to(folder, "restart"):
-        demand_no_major(folder)
+    with hold_cluster(inventory, "cluster restart"), logged_to(folder, "restart"):
         cluster = open_running(inventory)
         order = restart_order(layout_now(inventory), look_around(inventory))
         done = Done() if request.again else finished_nodes(folder / _JOURNAL, since=_yesterday())

@@ -21,10 +21,11 @@ from installer.actions.restore_target import RestoreRequest, Target, find_target
 from installer.actions.rollout import RunName, new_run, opened, roll_out, run_told, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import RESTORE, hold_cluster
+from installer.actions.upgrade_record import forget_upgrade
 from installer.engine.session import Session
 from installer.expand.check import load_cluster
 from installer.journal import finished_nodes
-from installer.lock import hold_lock
 from installer.phases import Phase
 from installer.report import Report
 
@@ -45,7 +46,7 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
     inventory = load_cluster(path)
     demand_repository(inventory)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster restore"), logged_to(folder, "restore"):
+    with hold_cluster(inventory, RESTORE), logged_to(folder, "restore"):
         cluster = open_running(inventory)
         journal = _journal(folder, request)
         done = finished_nodes(journal, since=datetime.now(UTC) - _RESUMED_FOR)
@@ -63,6 +64,7 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
             phases = tuple(_without_done(run.phases(), done, make))
             run_told(phases, notify, name, abort=engine.close)
         _converge(open_running(inventory), folder, report)  # with the keys of the backup
+        forget_upgrade(folder)  # one that was unfinished: nodes are as the inventory says again
         journal.unlink()
     return Restored(target=target, node=node, kept=run.kept)
 

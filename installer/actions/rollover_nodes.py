@@ -15,6 +15,7 @@ from installer.actions.rollout import roll_out, survey
 from installer.actions.rollover import Nodes, RolloverRequest, roll_over
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import hold_cluster
 from installer.engine.changes import Difference
 from installer.engine.engine import Engine
 from installer.engine.target import target_of
@@ -22,7 +23,6 @@ from installer.errors import NodeUnreachable, PhaseFailed, Problem, Refused
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
-from installer.lock import hold_lock
 from installer.pki.authority import issue_leaf
 from installer.pki.request import LeafRequest
 from installer.pki.rollover import CaRollover, Progress
@@ -46,7 +46,7 @@ def roll_over_cluster(path: Path, request: RolloverRequest, report: Report) -> P
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with (
-        hold_lock(folder / "lock", "certificates rollover"),
+        hold_cluster(inventory, "certificates rollover"),
         logged_to(folder, "rollover"),
         journaled(folder / "rollover.jsonl", report) as notify,
     ):

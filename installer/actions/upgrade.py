@@ -11,14 +11,14 @@ from installer.actions.backup_nodes import demand_repository
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
-from installer.actions.major_record import demand_no_major
 from installer.actions.may_stop import layout_now
 from installer.actions.restart import Done
 from installer.actions.rollout import opened, stages_seen
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
+from installer.actions.under_way import UPGRADE, demand_allowed, hold_cluster
 from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
-from installer.actions.upgrade_record import Memory, UpgradeRecord, load_record
+from installer.actions.upgrade_record import Memory, UpgradeRecord, forget_upgrade, load_record
 from installer.actions.upgrade_rules import upgrade_problems
 from installer.actions.upgrade_run import Course, RollBack, Upgrade, Way
 from installer.backup.backup_set import BackupType
@@ -29,7 +29,6 @@ from installer.errors import ConfigError, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.foresight.restart_order import restart_order
 from installer.inventory import Inventory, Role
-from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.report import Report
 from installer.status.seen import look_around
@@ -76,7 +75,7 @@ def plan_cluster_upgrade(path: Path, request: UpgradeRequest) -> UpgradePlan:
 
     Raises Refused when the nodes cannot go to the bundle.
     """
-    demand_no_major(runs_folder(load_cluster(path)))
+    demand_allowed(load_cluster(path), UPGRADE)
     with _opened(path, request) as found:
         return found.way.plan
 
@@ -87,11 +86,12 @@ def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tupl
     Goes on where a run that did not finish ended; what was upgraded is not touched again. Raises
     Refused before any change when the nodes cannot go there, or a service would pause.
     """
-    folder = runs_folder(load_cluster(path))
-    demand_no_major(folder)
+    inventory = load_cluster(path)
+    folder = runs_folder(inventory)
+    demand_allowed(inventory, UPGRADE)
     if not request.without_backup:
         _back_up(path, request, report)
-    with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
+    with hold_cluster(inventory, UPGRADE), logged_to(folder, "upgrade"):
         with _opened(path, request) as found:
             if not found.way.plan.is_needed and found.record is None:
                 report.tell("Every node is as the bundle says; nothing to upgrade.")
@@ -109,8 +109,7 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
     """
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
-    with hold_lock(folder / "lock", "cluster upgrade"), logged_to(folder, "upgrade"):
-        demand_no_major(folder)
+    with hold_cluster(inventory, UPGRADE), logged_to(folder, "upgrade"):
         record = _demand_way_back(load_record(folder))
         cluster = replace(open_running(inventory), bundle=load_bundle(Path(record.before)))
         with opened(cluster.jobs()) as (engine, stages):
@@ -122,7 +121,7 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
             run = RollBack(cluster, turns, engine, way, order)
             with journaled(folder / _JOURNAL, report) as notify:
                 results = run.go(Done(), notify)
-        Memory(folder, record).forget()
+        forget_upgrade(folder)
         return results
 
 
@@ -185,7 +184,12 @@ def _follow(
         canary_only=request.canary_only,
     )
     with journaled(folder / _JOURNAL, report) as notify:
-        return run.follow(course, notify)
+        try:
+            return run.follow(course, notify)
+        except Refused:
+            if found.record is None:  # nothing has begun
+                memory.forget()
+            raise
 
 
 def _record(found: _Opened, request: UpgradeRequest, managers: list[str]) -> UpgradeRecord:

@@ -27,6 +27,7 @@ class Canary:
     inventory_path: Path
     observe_s: float
     is_proven: Callable[[], None]  # told once it has passed
+    is_back: Callable[[], None]  # told once it is as before: no upgrade is under way then
 
     def __call__(self, phase: str) -> PhaseResult:
         """Upgrade it, let a blueprint go through it, watch it; what fails takes it back."""
@@ -36,6 +37,8 @@ class Canary:
             self.is_proven()
             return PhaseResult(phase=phase, outcome=Outcome.CHANGED, changes=done.changes)
         back = self._go_back()
+        if not back.problems:
+            self.is_back()
         return PhaseResult(
             phase=phase,
             outcome=Outcome.FAILED,

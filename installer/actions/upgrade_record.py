@@ -25,7 +25,7 @@ class Memory:
     """The record of the upgrade under way, kept on disk at every change."""
 
     def __init__(self, folder: Path, record: UpgradeRecord) -> None:
-        self._path = folder / _FILE
+        self._folder = folder
         self.record = record
         self._write()
 
@@ -35,14 +35,19 @@ class Memory:
         self._write()
 
     def forget(self) -> None:
-        """Let there be no upgrade under way: what it began was taken back."""
-        self._path.unlink(missing_ok=True)
+        """Let there be no upgrade under way: its canary was taken back, and nothing else began."""
+        forget_upgrade(self._folder)
 
     def _write(self) -> None:
-        replace_file(self._path, json.dumps(asdict(self.record), indent=1) + "\n")
+        replace_file(self._folder / _FILE, json.dumps(asdict(self.record), indent=1) + "\n")
 
 
 def load_record(folder: Path) -> UpgradeRecord | None:
     """Return the last upgrade that was begun from here."""
     path = folder / _FILE
     return UpgradeRecord(**json.loads(path.read_text())) if path.exists() else None
+
+
+def forget_upgrade(folder: Path) -> None:
+    """Let there be no upgrade under way: what it began was taken back."""
+    (folder / _FILE).unlink(missing_ok=True)

@@ -112,6 +112,7 @@ class Upgrade(RollingChange):
             inventory_path=course.inventory_path,
             observe_s=course.observe_s,
             is_proven=lambda: self._course.memory.note(proven=True),
+            is_back=course.memory.forget,
         )
         yield Phase(name=name, nodes=(node,), work=functools.partial(canary, name))
 

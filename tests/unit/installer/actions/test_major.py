@@ -17,7 +17,6 @@ from installer.actions.major import (
 )
 from installer.actions.major_record import (
     MajorRecord,
-    demand_no_major,
     forget_major,
     keep_major,
     load_major,
@@ -32,6 +31,7 @@ from installer.actions.major_rules import (
 from installer.actions.major_sides import with_major
 from installer.actions.options import RunOptions
 from installer.actions.restart import RestartRequest, restart_cluster
+from installer.actions.under_way import demand_allowed
 from installer.actions.upgrade import (
     UpgradeRequest,
     plan_cluster_upgrade,
@@ -201,10 +201,10 @@ def test_nothing_else_begins_while_one_is_under_way(inventory, number):
     assert codes(refused.value.problems) == ["postgresql-under-way"]
 
 
-def test_a_finished_change_stands_in_nobodys_way(tmp_path):
-    keep_major(tmp_path, replace(RECORD, is_finished=True))
+def test_a_finished_change_stands_in_nobodys_way(inventory):
+    keep_major(folder_of(inventory), replace(RECORD, is_finished=True))
 
-    demand_no_major(tmp_path)
+    demand_allowed(inventory, "cluster install")
 
 
 def test_there_is_no_way_back_from_nothing(inventory):

@@ -109,7 +109,7 @@ class FakeUpgrade:
         pass
 
 
-def canary(upgrade, back, proven):
+def canary(upgrade, back, proven, returned=()):
     return Canary(
         node="m-2",
         upgrade=upgrade,
@@ -117,6 +117,7 @@ def canary(upgrade, back, proven):
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
         is_proven=lambda: proven.append(True),
+        is_back=lambda: returned.append(True),
     )
 
 
@@ -131,22 +132,25 @@ def fail(*_, **__):
 def test_a_canary_that_fails_goes_back(monkeypatch, fails_in):
     monkeypatch.setattr(upgrade_canary, "check_cluster", fail)
     done = Done(problems=(PROBLEM,)) if fails_in == "its turn" else Done()
-    back, proven = FakeUpgrade(), []
+    back, proven, returned = FakeUpgrade(), [], []
 
-    result = canary(FakeUpgrade(done), back, proven)("upgrade/canary")
+    result = canary(FakeUpgrade(done), back, proven, returned)("upgrade/canary")
 
     assert back.turns == ["m-2"]
     assert result.outcome is Outcome.FAILED
     assert [problem.code for problem in result.problems] == ["", "canary-rolled-back"]
-    assert proven == []
+    assert (proven, returned) == ([], [True])
 
 
 def test_a_way_back_that_fails_is_told_as_such(monkeypatch):
     monkeypatch.setattr(upgrade_canary, "check_cluster", fail)
 
-    result = canary(FakeUpgrade(), FakeUpgrade(Done(problems=(PROBLEM,))), [])("upgrade/canary")
+    back, returned = FakeUpgrade(Done(problems=(PROBLEM,))), []
+
+    result = canary(FakeUpgrade(), back, [], returned)("upgrade/canary")
 
     assert result.problems[-1].code == "canary-not-rolled-back"
+    assert returned == []
 
 
 def test_a_canary_that_passes_is_proven_and_stays(monkeypatch):
@@ -166,6 +170,12 @@ def test_the_record_survives_the_run(tmp_path):
 
     assert found is not None
     assert found.proven
+
+
+def test_no_upgrade_is_under_way_once_its_canary_is_back(tmp_path):
+    Memory(tmp_path, RECORD).forget()
+
+    assert load_record(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+"""What an unfinished upgrade refuses, and what may run meanwhile."""
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from installer.actions.change_members import add_nodes, remove_nodes, replace_node
+from installer.actions.departure import Place
+from installer.actions.install import InstallRequest, install_cluster
+from installer.actions.major import MajorRequest, roll_back_postgresql, upgrade_postgresql
+from installer.actions.major_record import MajorRecord, keep_major, load_major
+from installer.actions.managers import change_cluster_key
+from installer.actions.networks import add_networks
+from installer.actions.options import RunOptions
+from installer.actions.renewal import RenewRequest, renew_certificates
+from installer.actions.restore import restore_cluster
+from installer.actions.restore_target import RestoreRequest
+from installer.actions.rollover import RolloverRequest
+from installer.actions.rollover_nodes import roll_over_cluster
+from installer.actions.under_way import _HARMLESS, _SAME_BUNDLE, demand_allowed, hold_cluster
+from installer.actions.upgrade_record import Memory, UpgradeRecord
+from installer.errors import Refused
+from installer.inventory import load_inventory
+from tests.support.cluster import ROOT
+
+UPGRADE = UpgradeRecord(before="/bundles/old", bundle="/bundles/new", canary="manager-2")
+MAJOR = MajorRecord(before=15, wanted=17, leader="db-1")
+BACKUP = {"repository": "directory", "path": "/srv/backups"}
+TELL = SimpleNamespace()
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    path = tmp_path / "ten.yaml"
+    document = yaml.safe_load((ROOT / "inventories" / "ten-nodes.yaml").read_text())
+    document["settings"]["backup"] = BACKUP
+    path.write_text(yaml.safe_dump(document | {"bundle": "/bundles/old"}))
+    return load_inventory(path)
+
+
+def folder_of(inventory):
+    folder = inventory.secrets_path.parent / f"{inventory.name}.runs"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def begun(inventory, **changes):
+    Memory(folder_of(inventory), replace(UPGRADE, **changes))
+
+
+CONVERGING = {
+    "install": lambda path: install_cluster(path, InstallRequest(), TELL),
+    "add-node": lambda path: add_nodes(path, (), (), RunOptions(), TELL),
+    "remove-node": lambda path: remove_nodes(path, ("db-3",), TELL),
+    "replace-node": lambda path: replace_node(path, "db-3", Place(), TELL),
+    "add-networks": lambda path: add_networks(path, (), TELL),
+    "update-encryption-key": lambda path: change_cluster_key(path, TELL),
+    "restore": lambda path: restore_cluster(path, RestoreRequest(), TELL),
+    "rollover": lambda path: roll_over_cluster(path, RolloverRequest(), TELL),
+    "postgresql": lambda path: upgrade_postgresql(path, MajorRequest(wanted=17), TELL),
+}
+
+
+@pytest.mark.parametrize("command", CONVERGING.values(), ids=CONVERGING)
+def test_what_would_bring_nodes_back_to_the_bundle_before_is_refused(inventory, command):
+    begun(inventory)
+
+    with pytest.raises(Refused, match="an upgrade to /bundles/new is under way") as refused:
+        command(inventory.path)
+
+    (problem,) = refused.value.problems
+    assert problem.code == "upgrade-under-way"
+    assert "cfy_manager cluster upgrade" in problem.remedy
+    assert "--roll-back" in problem.remedy
+
+
+CHANGING_DATA = {
+    "renew": lambda path: renew_certificates(path, RenewRequest(), TELL),
+    **{name: CONVERGING[name] for name in ("restore", "rollover", "update-encryption-key")},
+}
+
+
+@pytest.mark.parametrize("command", CHANGING_DATA.values(), ids=CHANGING_DATA)
+def test_what_starts_managers_is_refused_while_data_change_their_version(inventory, command):
+    keep_major(folder_of(inventory), MAJOR)
+
+    with pytest.raises(Refused, match="15 to 17 is under way") as refused:
+        command(inventory.path)
+    assert [problem.code for problem in refused.value.problems] == ["postgresql-under-way"]
+
+
+@pytest.mark.parametrize("command", sorted(_HARMLESS | _SAME_BUNDLE))
+def test_what_leaves_every_node_its_bundle_may_run(inventory, command):
+    begun(inventory)
+
+    demand_allowed(inventory, command)
+
+
+def test_commands_that_may_run_are_those_that_take_the_lock():
+    """A name that was changed in one place only would be refused, or let through."""
+    folder = ROOT / "installer" / "actions"
+    text = "\n".join(path.read_text() for path in folder.glob("*.py"))
+    held = set(re.findall(r'(?:hold_cluster|site_of|managers_of)\(\w+, f?"([^"]+)"', text))
+    expanded = {f"cluster {verb}" for verb in ("start", "stop", "reset-admin-password")}
+
+    assert held | expanded >= _HARMLESS | _SAME_BUNDLE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"is_finished": True}, {"before": ""}, {"bundle": "/bundles/old"}],
+    ids=["finished", "no-way-but-an-install", "the-inventory-names-its-bundle"],
+)
+def test_an_upgrade_that_an_install_does_not_undo_stands_in_nobodys_way(inventory, changes):
+    begun(inventory, **changes)
+
+    demand_allowed(inventory, "cluster install")
+
+
+def test_past_the_way_back_a_backup_leads_back(inventory):
+    begun(inventory, is_contracted=True)
+
+    demand_allowed(inventory, "cluster restore")
+    with pytest.raises(Refused, match="restore a backup"):
+        demand_allowed(inventory, "cluster install")
+
+
+def test_two_upgrades_never_wait_for_each_other(inventory):
+    """A way back from PostgreSQL 17 that counted as begun would keep the other one waiting."""
+    begun(inventory)
+    keep_major(folder_of(inventory), replace(MAJOR, is_finished=True))
+
+    with pytest.raises(Refused, match="upgrade-under-way"):
+        roll_back_postgresql(inventory.path, TELL, lose_writes=True)
+
+    found = load_major(folder_of(inventory))
+    assert found is not None
+    assert found.is_finished
+
+
+def test_a_refused_command_leaves_the_lock_to_the_next(inventory):
+    begun(inventory)
+    with pytest.raises(Refused), hold_cluster(inventory, "cluster install"):
+        pass
+
+    with hold_cluster(inventory, "cluster upgrade"):
+        pass
+
+
+def test_no_command_takes_a_clusters_lock_past_the_rule():
+    """Locks of a node's own state are of commands on that node."""
+    folder = ROOT / "installer" / "actions"
+    held = {
+        path.name: line.strip()
+        for path in folder.glob("*.py")
+        for line in path.read_text().splitlines()
+        if "hold_lock(" in line and "hold_lock(STATE" not in line
+    }
+
+    assert [*held] == ["under_way.py"]

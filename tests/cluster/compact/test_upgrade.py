@@ -1,4 +1,4 @@
-"""An upgrade under load: a canary that fails and goes back, then a whole one, killed in its middle.
+"""An upgrade under load: canaries that go back, then a whole one, killed in its middle.
 
 Everything happens in a fixture; the tests look at what was told, and at what clients saw.
 """
@@ -54,6 +54,10 @@ class Upgraded:
     planned: str
     failed: subprocess.CompletedProcess[str]
     kept: Sight  # after the canary went back
+    begun: list[Event] = field(default_factory=list)  # killed when the next canary was new
+    meanwhile: list[subprocess.CompletedProcess[str]] = field(default_factory=list)
+    back: list[Event] = field(default_factory=list)  # by hand
+    taken_back: Sight | None = None
     killed: list[Event] = field(default_factory=list)
     middle: Sight | None = None
     resumed: list[Event] = field(default_factory=list)
@@ -89,6 +93,10 @@ def upgraded(compact: Cluster, bundle: Path, tmp_path_factory: pytest.TempPathFa
             kept=look(compact),
         )
         words = words_of(compact.inventory, "--bundle", good, "--canary", CANARY)
+        seen.begun = killed_run(compact, (*words, "--without-backup"), canary_is_new)
+        seen.meanwhile = refused_meanwhile(compact)
+        seen.back = events_of(upgrade(compact, "--roll-back", "--json").stdout)
+        seen.taken_back = look(compact)
         seen.killed = killed_run(compact, words, in_the_middle())
         seen.middle = look(compact)
         seen.resumed = events_of(upgrade(compact, "--json").stdout)
@@ -113,6 +121,22 @@ def unkept(cluster: Cluster) -> Path:
     path = cluster.inventory.with_name("unkept.yaml")
     path.write_text(yaml.safe_dump(document))
     return path
+
+
+def canary_is_new(event: Event) -> bool:
+    """Tell the moment when an upgraded canary is about to be tried."""
+    is_there = event.get("phase") == "upgrade/canary" and event["kind"] == "node-note"
+    return is_there and event["text"].startswith("a blueprint goes")
+
+
+def refused_meanwhile(cluster: Cluster) -> list[subprocess.CompletedProcess[str]]:
+    """Run what would bring the canary back to the bundle before, unasked."""
+    commands = (
+        ("cluster", "install"),
+        ("cluster", "restore", "--yes"),
+        ("certificates", "rollover"),
+    )
+    return [cluster.manage(*each, "-i", cluster.inventory, check=False) for each in commands]
 
 
 def in_the_middle() -> Callable[[Event], bool]:
@@ -175,6 +199,20 @@ def test_a_canary_that_fails_goes_back_and_ends_the_upgrade(upgraded):
     assert "canary-rolled-back" in said
     assert "there_is_no_such_table" in said
     assert upgraded.kept == upgraded.begin
+
+
+def test_what_would_undo_an_upgrade_under_way_is_refused(upgraded):
+    for refused in upgraded.meanwhile:
+        assert refused.returncode == Refused.exit_code, refused.stderr
+        assert "upgrade-under-way" in refused.stdout + refused.stderr
+
+
+def test_a_canary_goes_back_by_hand_too(upgraded):
+    """It works on the schema that the new release has grown; the next upgrade begins anew."""
+    assert finished(upgraded.back, "roll-back/manager") == {CANARY: "changed"}
+    assert upgraded.taken_back.versions == upgraded.begin.versions
+    assert upgraded.taken_back.revision == "0004"
+    assert CANARY in finished(upgraded.killed, "upgrade/canary")
 
 
 def test_a_backup_comes_before_any_change_and_once(upgraded, compact):

@@ -13,6 +13,7 @@ from installer.actions.installed import STATE, this_node
 from installer.actions.may_stop import layout_now
 from installer.actions.members import asked_databases
 from installer.actions.node import LOGS, local_job, node_inputs
+from installer.actions.node_mark import hold_node
 from installer.actions.node_phases import NodePhases
 from installer.actions.rollout import NodeJob, RunName, StagesByRole, new_run, opened, run_told
 from installer.actions.run_log import logged_to
@@ -24,7 +25,6 @@ from installer.errors import ConfigError, NotHealthy, Problem
 from installer.expand.check import load_cluster
 from installer.foresight.survival import Layout
 from installer.journal import begun_nodes, finished_nodes
-from installer.lock import hold_lock
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.roles.database.model import DatabaseSettings, Member
@@ -125,7 +125,7 @@ def site_of(inventory_path: Path | None, command: str) -> Iterator[Site]:
         layout = Layout(
             databases=tuple(addresses or (job.inputs.name,)), synchronous_mode=_mode(job)
         )
-        with hold_lock(STATE / "lock", command), logged_to(LOGS, name):
+        with hold_node(command), logged_to(LOGS, name):
             yield _site(STATE, name, [job], layout, None)
         return
     inventory = load_cluster(inventory_path)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 
 from installer.actions.backup_nodes import call
 from installer.actions.halt import stop_units
+from installer.actions.major_record import MajorRecord, under_way
 from installer.actions.major_sides import Side
+from installer.actions.node_mark import mark_script
 from installer.actions.node_phases import NodePhases, QuietAct, demand_gate, quiet
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem
@@ -115,9 +117,16 @@ class Switch:
 
     def _stop(self) -> Phases:
         """Yield the end of all writing; the primary stops last, with all that was committed."""
+        yield "postgresql/mark", [*self.old.stages], self._mark
         yield "postgresql/stop managers", self.managers, self._stop_managers
         yield "postgresql/stop replicas", self.replicas, self._stop_database
         yield "postgresql/stop primary", [self.leader], self._stop_database
+
+    def _mark(self, session: Session) -> tuple[str, ...]:
+        """Let nobody start anything on the node by itself."""
+        begun = MajorRecord(before=self.old.major, wanted=self.new.major, leader=self.leader)
+        _run(session, mark_script(under_way(session.name, begun)))
+        return ()
 
     def _stop_managers(self, session: Session) -> tuple[str, ...]:
         stages = reversed(self.old.stages[session.name]["manager"])

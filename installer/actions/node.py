@@ -8,6 +8,7 @@ from typing import Any
 
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, Installed, add_installed
+from installer.actions.node_mark import hold_node
 from installer.actions.options import RunOptions
 from installer.actions.preflight import admit, lone_wanted
 from installer.actions.rollout import Look, NodeJob, roll_out, survey
@@ -19,7 +20,6 @@ from installer.config.model import Document, NodeInputs
 from installer.engine.target import Target
 from installer.events import Outcome
 from installer.expand.local import local_node
-from installer.lock import hold_lock
 from installer.phases import PhaseResult
 from installer.preflight.codes import CODES
 from installer.preflight.examination import demand_known
@@ -55,7 +55,7 @@ def install_node(
     demand_known(options.waived, CODES)
     config = load_config(paths, overrides)
     with (
-        hold_lock(STATE / "lock", "install"),
+        hold_node("install"),
         logged_to(LOGS, "install") as log_path,
         journaled(STATE / "journal.jsonl", report) as notify,
     ):

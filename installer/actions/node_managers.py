@@ -12,6 +12,7 @@ from installer.actions.encryption_key import (
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, Installed, this_node
 from installer.actions.node import LOGS, SECRETS, local_job
+from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.options import RunOptions
 from installer.actions.passwords import AdminPassword, demand_good, set_on
@@ -21,7 +22,6 @@ from installer.cluster_secrets import change_secrets, load_secrets
 from installer.errors import ConfigError, Problem, Refused
 from installer.events import Listener
 from installer.expand.local import local_node
-from installer.lock import hold_lock
 from installer.report import Report
 from installer.secrets import Secret
 
@@ -32,7 +32,7 @@ def reset_node_password(password: Secret) -> AdminPassword:
     """Give the administrator another password by the manager of this node."""
     installed = node_with_manager()
     demand_good(password, hardening=installed.config["hardening"])
-    with hold_lock(STATE / "lock", "reset-admin-password"), logged_to(LOGS, "reset-admin-password"):
+    with hold_node("reset-admin-password"), logged_to(LOGS, "reset-admin-password"):
         said = on_this_node(functools.partial(set_on, password=password))
         is_kept = "admin_password" in load_secrets(SECRETS)
         if is_kept:
@@ -48,7 +48,7 @@ def change_node_key(report: Report) -> KeyChanged:
     installed = node_with_manager()
     _demand_own_key(installed)
     with (
-        hold_lock(STATE / "lock", "update-encryption-key"),
+        hold_node("update-encryption-key"),
         logged_to(LOGS, "update-encryption-key"),
         journaled(STATE / "journal.jsonl", report) as notify,
     ):

@@ -14,6 +14,7 @@ from installer.actions.networks import (
     not_editable,
 )
 from installer.actions.node import NodeInstalled, install_node
+from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.options import RunOptions
 from installer.config.certificates import brings_certificates
@@ -22,7 +23,6 @@ from installer.config.edit import NotEditable, with_value
 from installer.config.formats import is_ip
 from installer.config.model import Document
 from installer.errors import ConfigError, Problem, Refused
-from installer.lock import hold_lock
 from installer.pki.facts import read_facts
 from installer.report import Report
 
@@ -44,7 +44,7 @@ def add_node_networks(
     _demand_same(config, recorded.config, files)
     if problems := tuple(_problems(networks, config)):
         raise ConfigError(*problems)
-    with hold_lock(STATE / "lock", "add-networks"):
+    with hold_node("add-networks"):
         _demand_possible(networks, config, elsewhere=elsewhere)
         _write(files[-1], networks)
     options = RunOptions(title="Adding networks to this node", alone=True)

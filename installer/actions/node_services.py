@@ -6,12 +6,12 @@ from enum import StrEnum
 
 from installer.actions.installed import STATE, this_node
 from installer.actions.node import LOGS, node_inputs
+from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.roles import SERVICES, role_stages
 from installer.actions.run_log import logged_to
 from installer.engine.session import Session
 from installer.errors import ConfigError, PhaseFailed, Problem
-from installer.lock import hold_lock
 from installer.state import Stage, UnitTarget
 
 _REPORTER = "reporter"
@@ -46,7 +46,7 @@ def control_services(verb: ServiceVerb, services: Sequence[str] = ()) -> tuple[s
         started = _start(session, stages) if verb is not ServiceVerb.STOP else ()
         return (*stopped, *started)
 
-    with hold_lock(STATE / "lock", verb), logged_to(LOGS, verb):
+    with hold_node(verb), logged_to(LOGS, verb):
         return on_this_node(act)
 
 

@@ -12,6 +12,7 @@ from installer.actions.installed import (
     write_installed,
 )
 from installer.actions.node import LOGS, node_inputs
+from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.reporter import reporter_of
 from installer.actions.roles import SERVICES, role_stages
@@ -21,7 +22,6 @@ from installer.config.model import NodeInputs
 from installer.engine.removal import removal
 from installer.engine.session import Session
 from installer.errors import ConfigError, Problem
-from installer.lock import hold_lock
 from installer.state import NodeState, Stage
 
 # what every node has; cfy_manager itself, /etc/cloudify and the secrets stay
@@ -38,7 +38,7 @@ def remove_node(paths: Sequence[Path] = (), services: Sequence[str] = ()) -> tup
     leaving = tuple(services or named.services)
     if problems := [_not_here(name, whole) for name in leaving if name not in whole.services]:
         raise ConfigError(*problems)
-    with hold_lock(STATE / "lock", "remove"), logged_to(LOGS, "remove"):
+    with hold_node("remove"), logged_to(LOGS, "remove"):
         inputs = _readable(node_inputs(whole))
         lines = on_this_node(lambda session: _remove(session, inputs, whole, leaving))
         write_installed(whole.without(leaving), STATE)

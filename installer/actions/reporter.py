@@ -9,13 +9,13 @@ from typing import Any
 
 from installer.actions.installed import STATE, Installed, this_node
 from installer.actions.node import node_inputs
+from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.roles import role_stages
 from installer.config.model import NodeInputs
 from installer.engine.removal import removal
 from installer.engine.session import Session
 from installer.errors import ConfigError, PhaseFailed, Problem
-from installer.lock import hold_lock
 from installer.reporter.settings import (
     CONFIG_PATH,
     UNIT,
@@ -63,7 +63,7 @@ def configure_reporter(wanted: Wanted) -> ReporterSettings:
     if settings is None:
         raise ConfigError(_no_token())
     (stage,) = reporter_stages(settings, reporter_files(inputs, settings))
-    with hold_lock(STATE / "lock", "status-reporter configure"):
+    with hold_node("status-reporter configure"):
         on_this_node(lambda session: _run_stage(session, stage))
     return settings
 
@@ -131,7 +131,7 @@ def remove_reporter() -> tuple[str, ...]:
         others = [s for role, stages in roles.items() if role != "reporter" for s in stages]
         return session.remove(removal(reporter_of(installed.services), others))
 
-    with hold_lock(STATE / "lock", "status-reporter remove"):
+    with hold_node("status-reporter remove"):
         return on_this_node(remove)
 
 

@@ -148,16 +148,3 @@ def test_a_refused_command_leaves_the_lock_to_the_next(inventory):
 
     with hold_cluster(inventory, "cluster upgrade"):
         pass
-
-
-def test_no_command_takes_a_clusters_lock_past_the_rule():
-    """Locks of a node's own state are of commands on that node."""
-    folder = ROOT / "installer" / "actions"
-    held = {
-        path.name: line.strip()
-        for path in folder.glob("*.py")
-        for line in path.read_text().splitlines()
-        if "hold_lock(" in line and "hold_lock(STATE" not in line
-    }
-
-    assert [*held] == ["under_way.py"]

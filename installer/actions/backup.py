@@ -20,7 +20,7 @@ from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases, quiet
 from installer.actions.rollout import RunName, new_run, run_told
 from installer.actions.run_log import logged_to
-from installer.actions.running import open_running
+from installer.actions.running import demand_running
 from installer.backup.backup_set import BackupSet, BackupType
 from installer.backup.settings import WORK
 from installer.engine.session import Session
@@ -66,7 +66,7 @@ def _back_up(path: Path, report: Report, plan: Plan) -> BackupSet:
     demand_repository(inventory)
     folder = runs_folder(inventory)
     with hold_lock(folder / "lock", "cluster backup"), logged_to(folder, "backup"):
-        open_running(inventory)
+        demand_running(inventory)
         with (
             backup_nodes(inventory) as nodes,
             journaled(folder / "backup.jsonl", report) as notify,

@@ -92,15 +92,16 @@ def open_kept(inventory: Inventory) -> Cluster:
         inventory=inventory,
         inputs=expand(inventory, secrets, certificates),
         bundle=load_bundle(inventory.bundle_path) if inventory.bundle_path else None,
-        is_provisional=not _has_secrets(inventory),
+        is_provisional=not has_secrets(inventory),
     )
 
 
 def _is_whole(inventory: Inventory, store: CertificateStore) -> bool:
     """Tell whether every secret and certificate is there already."""
-    return _has_secrets(inventory) and not store.pending(certificate_requests(inventory))
+    return has_secrets(inventory) and not store.pending(certificate_requests(inventory))
 
 
-def _has_secrets(inventory: Inventory) -> bool:
+def has_secrets(inventory: Inventory) -> bool:
+    """Tell whether every secret that a run makes is there, or given by the inventory."""
     known = with_settings(load_secrets(inventory.secrets_path), inventory.settings)
     return known.keys() >= {name for name, kind in SECRET_KINDS.items() if kind.make}

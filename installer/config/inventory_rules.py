@@ -15,7 +15,7 @@ from installer.config.port_rules import INVENTORY_PORT_RULES
 from installer.config.resilience_rules import RESILIENCE_RULES
 from installer.config.rules import password_findings
 from installer.config.schema import inventory_schema
-from installer.config.source import Finding, KeyPath, RuleTable, value_at
+from installer.config.source import Finding, KeyPath, RuleTable, value_at, warning
 from installer.config.waivers import waiver_findings
 
 _MOST_DATABASES, _MOST_BALANCERS = 7, 2
@@ -170,11 +170,15 @@ def load_balancer_findings(document: Document) -> Iterator[Finding]:
         what = "two load balancers share an address, which is missing"
         remedy = "add load_balancer.virtual_ip, a free address of their network"
         yield Finding(("load_balancer",), what, remedy, "virtual-ip-missing")
-    if virtual_ip and len(balancers) < 2:
-        what = "a virtual IP is shared by two load balancers"
+    path = ("load_balancer", "virtual_ip")
+    if virtual_ip and not balancers:
+        what = "nobody has the virtual IP: no node has the role `loadbalancer`"
+        remedy = "give the role to two nodes, or remove virtual_ip"
+        yield Finding(path, what, remedy, "role-without-node")
+    if virtual_ip and len(balancers) == 1:
+        what = "no second load balancer takes the virtual IP over"
         remedy = "give the role `loadbalancer` to two nodes, or remove virtual_ip"
-        path = ("load_balancer", "virtual_ip")
-        yield Finding(path, what, remedy, "virtual-ip-alone")
+        yield warning(path, what, remedy, "virtual-ip-alone")
 
 
 def virtual_ip_findings(document: Document) -> Iterator[Finding]:

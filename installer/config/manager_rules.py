@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from installer.config.formats import is_ip
 from installer.config.model import Document
 from installer.config.service_rules import has
-from installer.config.source import Finding, RuleTable
+from installer.config.source import Finding, RuleTable, warning
 
 MOST_MANAGERS = 10  # the cluster guide: two to ten manager nodes
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -138,15 +138,20 @@ def load_balancer_findings(document: Document) -> Iterator[Finding]:
             what = "a load balancer needs this key"
             yield Finding(("loadbalancer", key), what, "add it", "load-balancer-incomplete")
     if balancer["virtual_ip"]:
-        for key in ("peers", "vrrp_password"):
-            if not balancer[key]:
-                what = "a virtual IP is shared by two load balancers, which need this key"
-                remedy = "add it, or remove virtual_ip"
-                yield Finding(("loadbalancer", key), what, remedy, "virtual-ip-alone")
+        yield from _virtual_ip_findings(balancer)
     elif balancer["peers"]:
         what = "two load balancers share an address, which is missing"
         path = ("loadbalancer", "virtual_ip")
         yield Finding(path, what, "add it, or remove peers", "virtual-ip-missing")
+
+
+def _virtual_ip_findings(balancer: Document) -> Iterator[Finding]:
+    if not balancer["vrrp_password"]:
+        path, what = ("loadbalancer", "vrrp_password"), "load balancers share the virtual IP by it"
+        yield Finding(path, what, "add it, or remove virtual_ip", "load-balancer-incomplete")
+    if not balancer["peers"]:
+        path, what = ("loadbalancer", "peers"), "nobody else takes the virtual IP over"
+        yield warning(path, what, "add it, or remove virtual_ip", "virtual-ip-alone")
 
 
 def virtual_ip_findings(document: Document) -> Iterator[Finding]:

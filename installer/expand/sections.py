@@ -139,7 +139,7 @@ def load_balancer_sections(cluster: Cluster, node: Node) -> Sections:
             "managers": {manager.name: {"address": manager.address} for manager in managers},
             **certificate_paths("", "node"),
             "ca_path": CA_PATH,
-            **(shared if peers else {}),
+            **(shared if balancer.virtual_ip else {}),
         }
     }
 

@@ -3,9 +3,11 @@
 import functools
 import logging
 import queue
+import threading
 from typing import Any
 
 from cloudify import amqp_client, broker_config
+from cloudify.workflows import amqp_dispatcher
 from pika.exceptions import AMQPConnectionError, AMQPError
 
 from manager.broker.connection import HEARTBEAT_S, describe
@@ -95,6 +97,34 @@ class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
         return super().channel_method(method, *args, **kwargs)
 
 
+class PairingHandler(amqp_dispatcher._WorkflowTaskHandler):  # type: ignore[misc]
+    """Brings answers to the tasks that wait for them, whichever comes first.
+
+    A resumed workflow is told old answers while it still names its tasks. In the original each of
+    the two threads may look before the other has noted its part; the task then waits for ever.
+    """
+
+    def __init__(self, workflow_ctx: Any) -> None:
+        super().__init__(workflow_ctx)
+        self._pairing = threading.Lock()
+
+    def wait_for_task(self, task: Any) -> None:
+        """Note that a task waits, or give it the answer that is here."""
+        with self._pairing:
+            if task.id not in self._responses:
+                self._tasks[task.id] = task
+                return
+        super().wait_for_task(task)
+
+    def process(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        """Give an answer to its task, or keep it until the task asks."""
+        with self._pairing:
+            if properties.correlation_id not in self._tasks:
+                super().process(channel, method, properties, body)
+                return
+        super().process(channel, method, properties, body)
+
+
 def _answer(envelope: Any, result: Any) -> None:
     if envelope["response_queue"] is not None:
         envelope["response_queue"].put(result)
@@ -124,6 +154,7 @@ def adapt_broker() -> None:
     """Make cloudify-common's AMQP client use the brokers of manager.yaml."""
     settings = load_settings(settings_path()).rabbitmq
     _configure(settings)
+    amqp_dispatcher._WorkflowTaskHandler = PairingHandler
     amqp_client.get_client = functools.partial(
         amqp_client.get_client, cls=PromptConnection, connect_timeout=None
     )

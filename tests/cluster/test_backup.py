@@ -8,6 +8,7 @@ import functools
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -24,6 +25,7 @@ from installer.errors import PhaseFailed, Refused
 from installer.sandbox import record
 from installer.sandbox.plan import DEFAULT_NETWORK, Node, plan_hosts
 from tests.journeys.operator import BLUEPRINTS, Operator
+from tests.support.blank_hosts import put_blank_hosts
 from tests.support.cfy_client import Cfy, Login
 from tests.support.cluster import TOOL, Cluster, tool, wait_until
 from tests.support.killed import killed_run
@@ -279,3 +281,85 @@ def test_a_moment_before_the_backups_is_refused(story: Story):
     early = story.refusal("restore", "--yes", "--target-time", "2020-01-01T00:00:00Z")
 
     assert "restore-target-unknown" in early
+
+
+def test_the_timers_keep_everything_night_by_night(story: Story):
+    """The primary's own keeps the database, and the controller's adds what no node may have."""
+    cluster, before = story.cluster, {one["label"] for one in story.backups()}
+    fire(cluster, DATABASES, "cloudify-backup-diff")
+    (taken,) = (one for one in story.backups() if one["label"] not in before)
+    make_controller(cluster, "node-1")
+    enable = ("cfy_manager", "cluster", "backup", "timer", "enable", "-i", str(cluster.inventory))
+    cluster.on("node-1", *enable)
+
+    fire(cluster, ["node-1"], "cfy_manager-backup-kept")
+
+    status = story.manage("status", check=False).stdout
+    assert (taken["type"], taken["parts"]) == ("diff", [])
+    assert [one["parts"] for one in story.backups() if one["label"] == taken["label"]] == [PARTS]
+    assert re.search(r"last backup .* ago \(diff\)", status), status
+
+
+def fire(cluster: Cluster, nodes: list[str], unit: str) -> None:
+    """Let systemd's time for a timer come, and await the good end of what it runs."""
+    folder = f"/run/systemd/system/{unit}.timer.d"
+    soon = "[Timer]\\nOnCalendar=\\nOnActiveSec=1\\nRandomizedDelaySec=0\\nAccuracySec=1\\n"
+    for node in nodes:
+        cluster.sh(
+            node,
+            f"mkdir -p {folder}; printf '{soon}' > {folder}/soon.conf; systemctl daemon-reload; "
+            f"systemctl restart {unit}.timer",
+        )
+    for node in nodes:
+        wait_until(functools.partial(has_ended, cluster, node, unit), unit, timeout_s=180)
+        result = cluster.sh(node, f"systemctl show -P Result {unit}.service").strip()
+        assert result == "success", cluster.sh(node, f"journalctl -u {unit} -n 50 --no-pager")
+
+
+def has_ended(cluster: Cluster, node: str, unit: str) -> bool:
+    """Tell whether what a timer runs has run once."""
+    said = cluster.sh(node, f"systemctl show -P ExecMainExitTimestampMonotonic {unit}.service")
+    return said.strip() != "0"
+
+
+def make_controller(cluster: Cluster, node: str) -> None:
+    """Give a host what the controller has: the inventory's folder and the key for SSH."""
+    folder = cluster.inventory.parent
+    words = ("tar", "-C", "/", "-c", str(folder), str(folder.parent / "ssh"))
+    packed = subprocess.run(words, capture_output=True, check=True).stdout
+    text = base64.encodebytes(packed).decode()
+    cluster.on(node, "sh", "-euc", "base64 -d | tar -C / -x", input=text)
+
+
+def test_a_cluster_on_blank_machines_gets_a_moment_back(story: Story):
+    """Of the old controller there is only what the how-to says to put aside: one password."""
+    cluster = story.cluster
+    primary = leader(cluster)
+    story.hashes, moment = hashes(cluster, primary), datetime.now(UTC)
+    change_everything(story)
+    let_archive(cluster, primary)
+    put_blank_hosts(cluster.name, DATABASES)
+    aside = cluster.secrets["backup_keys_password"]
+    for name in ("secrets.yaml", "certificates", "kept.runs"):
+        subprocess.run(["rm", "-rf", cluster.inventory.with_name(name)], check=True)
+    cluster.inventory.with_name("secrets.yaml").write_text(f"backup_keys_password: {aside}\n")
+    cluster.inventory.with_name("secrets.yaml").chmod(0o600)
+    cluster.install()
+
+    foreign = story.manage("backup", check=False)
+    began = time.monotonic()
+    story.manage("restore", "--yes", "--target-time", moment.isoformat())
+
+    say(f"the restore onto blank machines took {time.monotonic() - began:.0f} s")
+    assert "backup-repository-foreign" in foreign.stderr
+    assert_everything_is_back(story)
+    assert story.summary("backup", "--type", "incr")["type"] == "incr"
+
+
+def let_archive(cluster: Cluster, primary: str) -> None:
+    """Let the archive have all that was committed."""
+    last = sql(cluster, primary, "SELECT pg_walfile_name(pg_switch_wal())").strip()
+    archived = "SELECT last_archived_wal FROM pg_stat_archiver"
+    wait_until(
+        lambda: sql(cluster, primary, archived).strip() >= last, "the archive", timeout_s=120
+    )

@@ -93,19 +93,27 @@ def _interface(subject: Subject) -> tuple[str, Interface] | None:
     return None
 
 
-def _virtual_ip_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:
+def _virtual_ip_findings(subject: Subject, cluster: Cluster) -> Iterator[Finding]:
     address, neighbour = subject.wanted.virtual_ip, subject.facts.neighbour
-    if neighbour:
+    if neighbour and not any(_holds(address, other) for other in cluster.values()):
         yield Finding(
             f"somebody with the hardware address {neighbour} answers for {address} already",
             "find that machine in the switch's tables, or choose a free virtual_ip",
         )
-    own = {a for interface in subject.facts.interfaces.values() for a in interface.addresses}
-    if address in own and not subject.facts.is_installed:
+    if address in _addresses(subject) and not subject.facts.is_installed:
         yield Finding(
             f"the virtual IP {address} is set on this host by somebody else",
             "remove it there: keepalived sets it on the host that leads",
         )
+
+
+def _holds(address: str, subject: Subject) -> bool:
+    """Tell whether a load balancer of ours has the virtual IP: another one may join it."""
+    return subject.facts.is_installed and address in _addresses(subject)
+
+
+def _addresses(subject: Subject) -> set[str]:
+    return {a for interface in subject.facts.interfaces.values() for a in interface.addresses}
 
 
 def _port_findings(subject: Subject, _: Cluster) -> Iterator[Finding]:

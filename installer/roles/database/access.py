@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from installer.roles.database.model import DatabaseSettings
 
+_MAP = "replication"
 _LOOPBACK = ("127.0.0.1/32", "::1/128")
 _PASSWORD = "scram-sha-256"  # noqa: S105 - the method's name
 _WITH_CERTIFICATE = f"{_PASSWORD} clientcert=verify-full"  # whose common name is the user's
@@ -12,14 +13,20 @@ _WITH_CERTIFICATE = f"{_PASSWORD} clientcert=verify-full"  # whose common name i
 def hba_lines(db: DatabaseSettings) -> tuple[str, ...]:
     """Return the lines in the order in which PostgreSQL tries them; what matches none is refused.
 
-    The superuser logs in on the node by its system user, from the other nodes by password.
+    The cluster's own users log in on the node by the system user of PostgreSQL, from the other
+    nodes by password: Patroni is elected even where a restore brought other passwords back.
     """
     return tuple(dict.fromkeys((*_local(), *_members(db), *_clients(db))))
 
 
 def _local() -> Iterator[str]:
     yield "local all postgres peer"
-    yield f"local replication replicator {_PASSWORD}"
+    yield f"local replication replicator peer map={_MAP}"
+
+
+def ident_lines() -> tuple[str, ...]:
+    """Return the lines of pg_ident.conf: who is who on the node itself."""
+    return (f"{_MAP} postgres replicator",)
 
 
 def _members(db: DatabaseSettings) -> Iterator[str]:

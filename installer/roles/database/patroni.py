@@ -2,7 +2,7 @@
 
 import json
 
-from installer.roles.database.access import hba_lines
+from installer.roles.database.access import hba_lines, ident_lines
 from installer.roles.database.backup import backup_state, backup_steps
 from installer.roles.database.cluster_config import cluster_config
 from installer.roles.database.etcd import pair_files
@@ -59,6 +59,7 @@ def _member(db: DatabaseSettings) -> NodeState:
             rest_ca=_rest_ca(db),
             sockets=SOCKET_FOLDER,
             hba=hba_lines(db),
+            ident=ident_lines(),
             # at first a quick loop: it saves seconds of waiting for each other; a step changes it
             dynamic=cluster_config(db) | {"loop_wait": 1},
         ),

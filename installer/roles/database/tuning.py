@@ -47,6 +47,14 @@ _DEFAULTS = {
     "log_lock_waits": "on",
     "log_timezone": "Etc/UTC",
     "max_slot_wal_keep_size": "4GB",  # a replica that stays away must not fill the primary's disk
+    # A host that lost its power says no good-bye, and what it had locked would stay so for the
+    # kernel's two hours. Its sessions end sooner than a claim on an execution, which is 30 s old.
+    # Source: PostgreSQL, "TCP Settings"; the last bounds what a client that hangs can lock.
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "3s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20s",
+    "idle_in_transaction_session_timeout": "5min",
     "timezone": "Etc/UTC",
     "wal_compression": "on",
     # how long commits wait for a synchronous replica whose host is gone, before Patroni's next look

@@ -52,6 +52,15 @@ class VirtualAddress:
         return ipaddress.ip_address(self.virtual_ip).packed[-1] or 255
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Return who is told that this one has the address; alone, it tells itself.
+
+        Without peers keepalived would tell by multicast, and lose the address for seconds when a
+        peer comes or goes.
+        """
+        return self.peers or ("127.0.0.1" if self.is_ipv4 else "::1",)
+
+    @property
     def is_ipv4(self) -> bool:
         """Tell whether VRRP knows passwords: it does not for IPv6."""
         return ipaddress.ip_address(self.virtual_ip).version == 4

@@ -6,20 +6,25 @@ from installer.roles.queue.settings import Member, QueueSettings
 from installer.roles.queue.state import UNIT, queue_probe
 from installer.state import Step
 
+_DRAINED = "rabbit_maintenance:mark_as_being_drained()."
 _NOWHERE = "{255,255,255,255}"  # the kernel refuses to connect to it
 
 
 def drain_broker(queue: QueueSettings) -> Step:
     """Return the step by which a running broker leaves its queues to those that have replicas.
 
-    Maintenance mode would close the API that tells whether any are left.
-    Source: RabbitMQ, "Quorum Queues", "Managing Replicas".
+    It is marked as drained first: whenever a queue is made, brokers give back to all others what
+    they lack of replicas, and spare those that are drained. Its next start takes the mark away.
+    The whole of maintenance mode would close the API that tells whether any queues are left.
+    Source: RabbitMQ, "Quorum Queues", "Managing Replicas" and "Continuous Membership
+    Reconciliation".
     """
     name = shlex.quote(f"rabbit@{queue.name}")
     return Step(
         name="Leave the queues to the other brokers",
         guard=f"! systemctl is-active --quiet {UNIT} || {{\n{_emptied(queue)}}}",
-        script=_persistently(f"rabbitmq-queues --silent shrink {name}"),
+        script=_persistently(_tell(_DRAINED))
+        + _persistently(f"rabbitmq-queues --silent shrink {name}"),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,
     )

@@ -293,6 +293,15 @@ def test_two_load_balancers_share_an_address_and_a_password(tmp_path):
     assert first["virtual_ip"] == "10.77.0.100"
 
 
+def test_a_load_balancer_has_the_virtual_address_before_there_is_another_one(tmp_path):
+    """Clients use it from the first day, so that a second one can come and go."""
+    text = TEN_NODES.read_text().replace("  address: 10.77.0.20\n", "  virtual_ip: 10.77.0.100\n")
+
+    own = configs_of(tmp_path, text)["lb-1"]["loadbalancer"]
+
+    assert (own["virtual_ip"], own["peers"]) == ("10.77.0.100", {})
+
+
 def test_secrets_are_made_once_for_their_owner_only(tmp_path):
     path = tmp_path / "t.secrets.yaml"
 

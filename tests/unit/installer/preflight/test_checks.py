@@ -391,6 +391,16 @@ class TestOurOwnCluster:
 
         assert problems(cluster | {FIRST: leads(installed(cluster[FIRST]))}) == []
 
+    def test_the_virtual_ip_on_another_load_balancer_is_ours(self):
+        """Else no second load balancer could be added to the one that has it."""
+        cluster = healthy()
+        leads = interface(addresses=("10.0.0.1", "10.0.0.100"))
+        joins = facts(neighbour="52:54:00:12:34:56")(cluster["node-2"])
+
+        there = cluster | {FIRST: leads(installed(cluster[FIRST])), "node-2": joins}
+        assert problems(there) == []
+        assert codes_at(there | {FIRST: leads(cluster[FIRST])}, "node-2") == {"virtual-ip-answers"}
+
     def test_a_role_that_is_new_on_the_node_is_examined(self):
         """The database is ours; the broker beside it is not."""
         cluster = healthy()

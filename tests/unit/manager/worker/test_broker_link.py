@@ -2,11 +2,12 @@
 
 import queue
 import threading
+from types import SimpleNamespace
 
 import pytest
 from pika.exceptions import ChannelClosedByBroker, StreamLostError
 
-from manager.worker.broker_link import PromptConnection
+from manager.worker.broker_link import PairingHandler, PromptConnection
 
 WAIT_S = 5
 
@@ -132,3 +133,66 @@ def test_closing_wakes_the_thread_that_serves_the_connection():
     connection.close(wait=False)
 
     assert link.woken.is_set()
+
+
+class Looked(dict[str, object]):
+    """What is looked into while the other thread comes along."""
+
+    def __init__(self, meanwhile):
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def __contains__(self, key):
+        found = super().__contains__(key)
+        other, self.meanwhile = self.meanwhile, None
+        if other is not None:
+            other.start()
+            other.join(0.2)  # one that must wait for this thread is still there
+        return found
+
+
+class Handler(PairingHandler):
+    """Notes whom it gave an answer."""
+
+    def __init__(self):
+        super().__init__(SimpleNamespace(amqp_handlers=set(), execution_id="e"))
+        self._connection = SimpleNamespace(channel_method=lambda *_, **__: None)
+        self.answered = []
+
+    def _task_callback(self, task, _response):
+        self.answered.append(task.id)
+
+    def tell(self):
+        channel = SimpleNamespace(basic_ack=lambda _tag: None)
+        method, properties = SimpleNamespace(delivery_tag=1), SimpleNamespace(correlation_id="a")
+        self.process(channel, method, properties, b'{"ok": true}')
+
+
+@pytest.mark.parametrize("first", ["task", "answer"])
+def test_an_answer_finds_its_task_although_both_come_at_once(first):
+    """In the original's handler each thread looks before the other has noted its part."""
+    handler, task = Handler(), SimpleNamespace(id="a")
+    wait = threading.Thread(target=handler.wait_for_task, args=(task,))
+    tell = threading.Thread(target=handler.tell)
+    if first == "task":
+        handler._responses = Looked(meanwhile=tell)
+        wait.start()
+    else:
+        handler._tasks = Looked(meanwhile=wait)
+        tell.start()
+
+    for thread in (wait, tell):
+        while thread.ident is None:
+            threading.Event().wait(0.01)
+        thread.join(WAIT_S)
+
+    assert handler.answered == ["a"]
+
+
+def test_an_answer_that_is_here_is_given_at_once():
+    handler = Handler()
+    handler.tell()
+
+    handler.wait_for_task(SimpleNamespace(id="a"))
+
+    assert handler.answered == ["a"]

@@ -1,6 +1,6 @@
 import pytest
 
-from installer.roles.database.access import hba_lines
+from installer.roles.database.access import hba_lines, ident_lines
 
 MEMBERS = ["10.0.0.11/32", "10.0.0.12/32", "10.0.0.13/32"]
 
@@ -21,6 +21,16 @@ def test_nobody_is_trusted(db):
 
     assert methods == {"scram-sha-256"}
     assert "local all postgres peer" in hba_lines(db())
+
+
+def test_on_the_node_itself_patroni_replicates_without_a_password(db):
+    """After a restore the database has the passwords of the backup until a primary is elected."""
+    (line,) = [line for line in hba_lines(db()) if line.startswith("local replication")]
+
+    name = line.rpartition("map=")[2]
+
+    assert line.split()[:4] == ["local", "replication", "replicator", "peer"]
+    assert f"{name} postgres replicator" in ident_lines()
 
 
 @pytest.mark.parametrize("user", ["postgres", "replicator", "rewind"])

@@ -10,6 +10,7 @@ from installer.roles.database.tuning import (
 )
 
 GIB = 1024**3
+STALE_CLAIM_S = 30  # of an execution: manager/worker/claims.py
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,17 @@ def test_the_operators_values_win():
 )
 def test_nobody_turns_protection_off(name, value):
     assert node_parameters(4 * GIB, {name: value}) == node_parameters(4 * GIB, {})
+
+
+def test_sessions_of_a_dead_client_end_before_others_take_its_executions():
+    found = node_parameters(4 * GIB, {})
+    idle_s, interval_s, user_s = (
+        int(found[f"tcp_{name}"].removesuffix("s"))
+        for name in ("keepalives_idle", "keepalives_interval", "user_timeout")
+    )
+
+    assert idle_s + interval_s * int(found["tcp_keepalives_count"]) < STALE_CLAIM_S
+    assert user_s < STALE_CLAIM_S
 
 
 def test_yaml_booleans_become_postgresqls():

@@ -52,6 +52,14 @@ def test_the_health_check_is_the_one_of_the_cluster_guide(balancer):
     assert "stick on src" in conf
 
 
+def test_unanswered_data_ends_a_connection_to_each_server(balancer):
+    """HAProxy takes `tcp-ut` of `default-server` without a word, and does not apply it."""
+    conf = _conf(balancer())
+
+    assert all(" tcp-ut 6s " in line for line in _servers(conf))
+    assert "tcp-ut" not in re.search(r"default-server .*", conf)[0]
+
+
 def test_only_requests_that_may_be_sent_twice_are(balancer):
     conf = _conf(balancer())
 
@@ -120,6 +128,20 @@ def test_two_load_balancers_share_the_virtual_address(pair):
     assert "auth_pass vrrp-pw1" in text
     assert "track_script" in text
     assert {HAPROXY, KEEPALIVED} == {unit.name for unit in _services(pair()).units}
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"), [("10.0.0.40", "127.0.0.1"), ("2001:db8::40", "::1")]
+)
+def test_a_load_balancer_without_a_peer_tells_itself_that_it_has_the_address(
+    pair, address, loopback
+):
+    """By multicast it would lose the address for seconds when a peer comes."""
+    alone = _services(pair(peers={}, virtual_ip=address))
+    text = alone.file("/etc/keepalived/keepalived.conf").content.decode()
+
+    assert re.search(rf"unicast_peer {{\s+{loopback}\s", text)
+    assert re.search(rf"virtual_ipaddress {{\s+{address}\s", text)
 
 
 def test_the_pair_agrees_on_the_group_but_not_on_the_priority(pair):

@@ -31,6 +31,13 @@ def test_a_broker_that_does_not_run_has_nothing_to_leave(queue):
     assert "exec python3" not in step.guard
 
 
+def test_a_broker_is_marked_as_drained_before_it_leaves_its_queues(queue):
+    """Else the others give it replicas again as soon as anybody makes a queue."""
+    script = drain_broker(queue()).script
+
+    assert script.index("mark_as_being_drained()") < script.index("shrink rabbit@mq-2")
+
+
 def test_replicas_move_before_a_member_is_forgotten(queue):
     script = forget_broker(queue(), Member(name="mq-3", address="10.0.0.23")).script
 

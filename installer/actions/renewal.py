@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from installer.actions.broker_starts import broker_phase
 from installer.actions.certificate_part import (
     certificate_part,
     gate_part,
@@ -136,7 +137,8 @@ class Renewal:
             for group in node_groups(tuple(seen.stages), works=works):
                 prove = proof.phase(group, notify)
                 options = RunOptions(title=f"Bringing certificates to {', '.join(group)}")
-                results += roll_out(seen.on(group), options, notify, last=(prove,))
+                last = (prove,) if works else (broker_phase(seen.on(group)), prove)
+                results += roll_out(seen.on(group), options, notify, last=last)
             self._record.forget()
             gates = replace(seen, part=gate_part).beside(
                 [job for job in cluster.jobs() if job.inputs.name in nodes]
@@ -167,7 +169,8 @@ class Renewal:
 
     def issue(self, chosen: Sequence[CertificateRequest]) -> tuple[Change, ...]:
         """Issue what is chosen, but not again what a run that did not end has issued."""
-        begun = {} if self._request.again else self._record.old()
+        before = self._record.old()
+        begun = {} if self._request.again else before
         by_stem = {_stem(request): request for request in certificate_requests(self._inventory)}
         now = self._store.fingerprints(by_stem.values())
         wanted = [stem for stem in by_stem if stem in begun or by_stem[stem] in chosen]
@@ -179,7 +182,11 @@ class Renewal:
                 "not end; it is gone on with. --again issues them anew."
             )
         self._record.keep(old)
-        return self._store.reissue(due)
+        try:
+            return self._store.reissue(due)
+        except ConfigError:  # nothing was issued: no later run is to go on with this one
+            self._record.put_back(before)
+            raise
 
     def demand_usable(self, nodes: Sequence[str]) -> None:
         """Raise ConfigError for what no service could use: a person may have put it there."""

@@ -39,6 +39,13 @@ class RenewalRecord:
         make_private_folder(self.folder)
         write_atomically(self._path, json.dumps(record, indent=1).encode(), PRIVATE)
 
+    def put_back(self, old: Mapping[str, str]) -> None:
+        """Leave the record as it was before a run that was refused."""
+        if old:
+            self.keep(old)
+        else:
+            self.forget()
+
     def forget(self) -> None:
         """Take the record away: every port shows its new certificate."""
         self._path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from installer.errors import PhaseFailed, PreflightError, Problem
 from installer.templates import render
 
 _SYSTEM = Path("/etc/systemd/system")
+_BOOTED = Path("/run/systemd/system")  # there while systemd is the init: sd_booted(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Systemd:
 
     folder: Path
     control: tuple[str, ...]
+    booted: Path = _BOOTED
 
     @classmethod
     def here(cls) -> "Systemd":
@@ -36,7 +38,7 @@ class Systemd:
 
     def demand(self, *words: str) -> None:
         """Raise PreflightError on a machine without systemd; `words` are what it would run."""
-        if shutil.which(self.control[0]) is None:
+        if shutil.which(self.control[0]) is None or not self.booted.is_dir():
             raise PreflightError(_no_systemd(" ".join(words)))
 
     def command(self, *words: str) -> None:

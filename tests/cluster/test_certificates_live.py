@@ -1,8 +1,9 @@
-"""The certificates of a cluster that works: renewed, replaced, rolled over, expired.
+"""The certificates of a cluster that works: renewed, replaced, rolled over, watched, expired.
 
-One life of one cluster, told by fixtures that follow each other: clients work while a renewal is
-killed and gone on with and while both CAs become trusted, then while a rollover is killed in its
-middle; at last everything expires, the CA included.
+One life of one cluster, told by fixtures that follow each other. Clients work while a renewal is
+killed and gone on with, while a certificate of our own is named for the first time, and while the
+CA changes, killed in its middle too; a timer of systemd warns, then renews; at last everything
+expires, the CA included.
 """
 
 import json
@@ -11,26 +12,37 @@ import secrets
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from installer.errors import ConfigError, Refused
+from installer.expand import certificate_requests
 from installer.foresight.forecast import Loss
-from installer.pki.facts import read_facts
+from installer.inventory import load_inventory
+from installer.pki.facts import issuer_name, read_facts
+from installer.pki.store import CertificateStore
 from installer.sandbox import record
-from tests.support.cluster import TOOL, Cluster, tool, wait_until
-from tests.support.ledger import program
+from tests.support.cluster import Cluster, tool, wait_until
+from tests.support.controller import FOLDER, Fired, HostTimer, carry
+from tests.support.expiry import expire
+from tests.support.killed import Event, events_of, finished, killed_run
+from tests.support.live_certificates import (
+    Listing,
+    Own,
+    authority,
+    certificates,
+    live,
+    put_authority,
+    told_by,
+)
 from tests.support.losses import predicted, say
 from tests.support.sandbox import sandbox_of
 from tests.support.tls import trusting
@@ -40,12 +52,12 @@ from tests.support.traffic import (
     assert_nothing_lost,
     traffic,
 )
-from tests.unit.installer.pki.makers import DAY, Made, Recipe, ca, leaf, make
+from tests.unit.installer.pki.makers import DAY, Made, ca
 
 pytestmark = pytest.mark.cluster
 
 NODES = ("node-1", "node-2", "node-3")
-ENTRY, BALANCER = "10.77.0.14", "lb-1"
+MANAGERS, BALANCER = NODES[:2], "lb-1"
 INVENTORY: dict[str, Any] = {
     "cluster": {"name": "live"},
     "nodes": [
@@ -53,18 +65,19 @@ INVENTORY: dict[str, Any] = {
             {
                 "name": name,
                 "address": f"10.77.0.1{number}",
-                "roles": ["database", "queue", "manager"],
+                "roles": ["database", "queue", *(["manager"] if name in MANAGERS else [])],
             }
             for number, name in enumerate(NODES, 1)
         ),
-        {"name": BALANCER, "address": ENTRY, "roles": ["loadbalancer"]},
+        {"name": BALANCER, "address": "10.77.0.14", "roles": ["loadbalancer"]},
     ],
-    "load_balancer": {"address": ENTRY},
+    "load_balancer": {"address": "10.77.0.14"},
     "waive": ["queue-beside-database", "single-load-balancer"],
     "settings": {"postgresql_server": {"config": {"shared_buffers": "128MB"}}},
 }
-PORTS = 32
-HOUR = timedelta(hours=1)
+PORTS, ISSUED = 29, 15
+OWN_PORTS = {f"{node}:443" for node in MANAGERS}
+BALANCER_PORTS = {f"{BALANCER}:443", f"{BALANCER}:53333"}
 LOADED_S = 3  # what two cores that carry all hosts add
 WRITER_RETRY_S = 0.2
 PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end without warning
@@ -72,126 +85,68 @@ STOPPED = (  # that clients would notice if it stopped for a certificate
     *("etcd", "patroni", "rabbitmq-server"),
     *("cloudify-restservice", "cloudify-mgmtworker", "haproxy", "nginx"),
 )
-PROOF = "certificates/proof"  # a renewal is killed when its first node is proved
-LEAVES, PATRONI = "3 of 4", "database/patroni"  # a rollover, while nodes get their certificates
+PROOF, PATRONI = "certificates/proof", "database/patroni"
+LEAVES, WITHDRAWN = "3 of 4", "4 of 4"
 LEAVE = "Take no more requests"
-Event = dict[str, Any]
+UNIT = "cfy_manager-certificates-live"
 
 
 @pytest.fixture(scope="module")
 def compact(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes that do everything; on port 443 managers show a certificate of our own.
+    """Three databases and brokers, two of them managers, behind a load balancer.
 
     CFY_TEST_CERTIFICATES names a sandbox that has them already.
     """
     if name := os.environ.get("CFY_TEST_CERTIFICATES"):
         yield Cluster(name, record.sandbox_dir(name) / "cluster" / "inventory.yaml")
         return
-    source = described(tmp_path_factory.mktemp("live"))
+    source = tmp_path_factory.mktemp("live") / "inventory.yaml"
+    source.write_text(yaml.safe_dump(INVENTORY))
     with sandbox_of("certificates", source) as made:
-        yield installed(made.name, source, bundle)
+        found = tool("sandbox", "inventory", made.name, "-i", source, "--bundle", bundle)
+        cluster = Cluster(made.name, Path(found.strip()))
+        cluster.install()
+        yield cluster
 
 
-def described(folder: Path) -> Path:
-    """Write the inventory, and what must lie where it says."""
-    bring(folder, ca("of nobody"))
-    settings = INVENTORY["settings"] | {"ssl_inputs": brought(folder)}
-    source = folder / "inventory.yaml"
-    source.write_text(yaml.safe_dump(INVENTORY | {"settings": settings}))
-    return source
+class Informed(Cluster):
+    """A cluster whose clients hold the CA that comes too, long before it issues anything."""
+
+    @property
+    def ca(self) -> Path:
+        return self.inventory.parent / "handed-out.crt"
 
 
-def installed(name: str, source: Path, bundle: Path) -> Cluster:
-    found = tool("sandbox", "inventory", name, "-i", source, "--bundle", bundle)
-    cluster = Cluster(name, Path(found.strip()))
-    certificates(cluster, "generate")
-    bring(brought_folder(cluster), authority(cluster))
-    cluster.install()
-    return cluster
+def hand_out(cluster: Cluster) -> Cluster:
+    """Put the next CA into the folder, and give clients both."""
+    coming = ca("The next CA", ends=3650 * DAY)
+    put_authority(cluster, coming, "next-ca")
+    informed = Informed(cluster.name, cluster.inventory)
+    informed.ca.write_bytes(cluster.ca.read_bytes() + coming.pem)
+    return informed
 
 
-def brought(folder: Path) -> dict[str, str]:
-    return {
-        "external_cert_path": str(folder / "own.crt"),
-        "external_key_path": str(folder / "own.key"),
-        "external_ca_cert_path": str(folder / "own-ca.crt"),
-    }
+def killed(cluster: Cluster, verb: str, when: Callable[[Event], bool]) -> list[Event]:
+    return killed_run(cluster, ("certificates", verb, "-i", cluster.inventory), when)
 
 
-def bring(folder: Path, issuer: Made, **changes: Any) -> Made:
-    """Put a certificate of our own where the settings name it."""
-    hosts = (*NODES, *(f"10.77.0.1{number}" for number in (1, 2, 3)), ENTRY)
-    made = leaf(issuer, name="cloudify.example", hosts=hosts, **changes)
-    (folder / "own.crt").write_bytes(made.pem)
-    (folder / "own.key").write_bytes(made.key_pem())
-    (folder / "own-ca.crt").write_bytes(issuer.pem)
-    return made
+def node_ended(phase: str) -> Callable[[Event], bool]:
+    return lambda event: event["kind"] == "node-finished" and event["phase"] == phase
 
 
-def authority(cluster: Cluster, stem: str = "ca") -> Made:
-    """Return a CA of the cluster's folder."""
-    folder = cluster.certificates
-    return Made(
-        certificate=x509.load_pem_x509_certificate((folder / f"{stem}.crt").read_bytes()),
-        key=load_pem_private_key((folder / f"{stem}.key").read_bytes(), None),
-    )
+def at_leaves() -> Callable[[Event], bool]:
+    """Return the middle of a rollover: nodes have some of their certificates of the new CA."""
+    texts: list[str] = []
+
+    def is_middle(event: Event) -> bool:
+        texts.append(event.get("text", ""))
+        return any(LEAVES in text for text in texts) and event.get("phase") == PATRONI
+
+    return is_middle
 
 
-def brought_folder(cluster: Cluster) -> Path:
-    return Path(cluster.document["settings"]["ssl_inputs"]["external_cert_path"]).parent
-
-
-def certificates(cluster: Cluster, *words: str, **options: Any) -> Any:
-    verb, *rest = words
-    return cluster.manage("certificates", verb, "-i", str(cluster.inventory), *rest, **options)
-
-
-def events_of(said: str) -> list[Event]:
-    return [json.loads(line) for line in said.splitlines()]
-
-
-def told_by(cluster: Cluster, *words: str) -> list[Event]:
-    """Run one of `certificates` to its end and return its events."""
-    began = time.monotonic()
-    events = events_of(certificates(cluster, *words, "--json").stdout)
-    say(f"certificates {' '.join(words)}: {time.monotonic() - began:.1f} s")
-    return events
-
-
-def killed(cluster: Cluster, verb: str, is_middle: Any) -> list[Event]:
-    """Begin one of `certificates`, kill it in its middle, and return its events."""
-    words = ("certificates", verb, "-i", str(cluster.inventory), "--json")
-    command = (*TOOL, "sandbox", "exec", cluster.name, "--", *TOOL, *words)
-    events: list[Event] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            events.append(json.loads(line))
-            if is_middle(events):
-                process.kill()
-    return events
-
-
-def live(cluster: Cluster) -> tuple[int, list[dict[str, Any]]]:
-    """Return exit code and ports of `certificates list --live`."""
-    said = certificates(cluster, "list", "--live", "--json", check=False)
-    return said.returncode, json.loads(said.stdout)["ports"]
-
-
-def serials(cluster: Cluster) -> dict[str, str]:
-    return {f"{port['node']}:{port['port']}": port.get("serial", "") for port in live(cluster)[1]}
-
-
-def own_ports(cluster: Cluster) -> set[str]:
-    return {f"{node}:443" for node in cluster.having("manager")}
-
-
-def ended(events: list[Event], phase: str) -> list[Event]:
-    return [e for e in events if e["kind"] == "node-finished" and e["phase"] == phase]
-
-
-def outcomes(events: list[Event], phase: str) -> dict[str, str]:
-    return {event["node"]: event["outcome"] for event in ended(events, phase)}
+def changes_in(events: list[Event], phase: str) -> dict[str, list[str]]:
+    return {event["node"]: event["changes"] for event in events if node_ended(phase)(event)}
 
 
 def restarted(events: list[Event]) -> set[str]:
@@ -205,203 +160,202 @@ def restarted(events: list[Event]) -> set[str]:
     return {unit for unit in STOPPED for change in changes if unit in change}
 
 
+def divided(events: list[Event], title: str) -> tuple[list[Event], list[Event]]:
+    """Return what was told before a step of a rollover, and from then on."""
+    index = next(i for i, event in enumerate(events) if title in event.get("text", ""))
+    return events[:index], events[index:]
+
+
 @dataclass
-class Renewed:
-    """A renewal that was killed and gone on with, and both CAs trusted, under one traffic."""
+class Changed:
+    """A change of all certificates: killed, gone on with; then by service, then one's own."""
 
-    traffic: Traffic | None = None
     before: dict[str, str] = field(default_factory=dict)  # port → serial
-    after: dict[str, str] = field(default_factory=dict)
+    renewed: dict[str, str] = field(default_factory=dict)
+    of_service: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    own: Made | None = None
     killed: list[Event] = field(default_factory=list)
-    resumed: list[Event] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)  # that the killed run left
-    trusting: list[Event] = field(default_factory=list)
-    old_ca: bytes = b""
-
-
-@pytest.fixture(scope="module")
-def renewed(compact: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Renewed:
-    """Clients keep the file of CAs of the time when they began, as programs do."""
-    seen = Renewed(before=serials(compact), old_ca=compact.ca.read_bytes())
-    folder = tmp_path_factory.mktemp("renewed") / f"renew-{secrets.token_hex(3)}"
-    with traffic(compact, folder) as seen.traffic:
-        seen.killed = killed(compact, "renew", lambda told: bool(ended(told, PROOF)))
-        (left,) = compact.inventory.parent.glob("*.runs/renewal.json")
-        seen.record = json.loads(left.read_text())
-        seen.resumed = told_by(compact, "renew")
-        seen.after = serials(compact)
-        seen.trusting = told_by(compact, "rollover", "--until", "trust")
-    return seen
-
-
-def test_nothing_acknowledged_is_lost_by_a_renewal(renewed):
-    assert_nothing_lost(renewed.traffic)
-
-
-def test_no_request_fails_while_certificates_and_trust_change(renewed):
-    assert_no_request_failed(renewed.traffic)
-
-
-def assert_pauses_are_short(cluster: Cluster, seen: Traffic) -> None:
-    """Demand what a switchover may take of writes, and a broker's end of messages."""
-    forecast = predicted(cluster, Loss.SWITCHOVER)
-    say(f"forecast of a switchover: at most {forecast.longest_s:.1f} s")
-    assert seen.rows.longest_gap_s() <= forecast.longest_s + WRITER_RETRY_S + LOADED_S
-    assert seen.messages.longest_gap_s() < PUBLISHING_RESUMES_S
-
-
-def test_clients_of_a_renewal_pause_no_longer_than_for_a_switchover(renewed, compact):
-    assert_pauses_are_short(compact, renewed.traffic)
-
-
-def test_every_port_of_the_cluster_s_ca_shows_another_certificate(renewed, compact):
-    same = {port for port, serial in renewed.before.items() if renewed.after[port] == serial}
-
-    assert same == own_ports(compact)
-    assert len(renewed.after) == PORTS
-    assert "" not in renewed.after.values()
-
-
-def test_the_next_run_issues_nothing_that_the_killed_one_has_issued(renewed):
-    told = [event["text"] for event in renewed.resumed if event["kind"] == "message"]
-
-    assert len(renewed.record["old"]) == 16
-    assert any("16 certificates were issued by the run before" in text for text in told)
-    assert outcomes(renewed.killed, "database/membership") == {"node-1": "changed"}
-    assert outcomes(renewed.resumed, "database/membership")["node-1"] == "unchanged"
-
-
-def test_a_renewal_restarts_nothing_that_clients_see(renewed):
-    assert restarted([*renewed.killed, *renewed.resumed]) == set()
-
-
-def test_managers_leave_the_load_balancer_before_they_restart(renewed, compact):
-    turns = {e["node"]: e["changes"] for e in ended(renewed.trusting, "manager/services")}
-
-    assert set(turns) == set(compact.having("manager"))
-    for changes in turns.values():
-        assert changes.index(LEAVE) < changes.index("restart cloudify-restservice.service")
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """What ports showed before and after a certificate of our own was replaced."""
-
-    made: Made
-    before: dict[str, str]
-    after: dict[str, str]
-    said: str
-
-
-@pytest.fixture(scope="module")
-def replaced(renewed: Renewed, compact: Cluster) -> Replaced:
-    """While both CAs are trusted; the new one has issued it, so it outlives the old one."""
-    made = bring(brought_folder(compact), authority(compact, "next-ca"))
-    said = certificates(compact, "replace").stdout
-    return Replaced(made, renewed.after, serials(compact), said)
-
-
-def test_a_certificate_of_one_s_own_is_replaced_and_nothing_else(replaced, compact):
-    after = replaced.after
-    changed = {port for port, serial in after.items() if serial != replaced.before[port]}
-
-    assert changed == own_ports(compact)
-    assert {int(after[port], 16) for port in changed} == {replaced.made.certificate.serial_number}
-    assert f"{PORTS} ports show what is configured" in replaced.said
-
-
-def test_an_unfit_certificate_of_one_s_own_is_refused_before_any_change(replaced, compact):
-    folder = brought_folder(compact)
-    kept = {path: path.read_bytes() for path in folder.glob("own*")}
-    bring(folder, authority(compact, "next-ca"), begins=-3 * DAY, ends=-DAY)
-    try:
-        said = certificates(compact, "replace", check=False)
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
-
-    assert said.returncode == ConfigError.exit_code
-    assert "it expired" in said.stderr
-    assert serials(compact) == replaced.after
+    resumed: list[Event] = field(default_factory=list)
+    serviced: list[Event] = field(default_factory=list)
+    replaced: list[Event] = field(default_factory=list)
 
 
 @dataclass
 class Rolled:
-    """The rest of the rollover: killed in its middle and gone on with under load."""
+    """A change of the CA: killed, gone on with, refused while our own is of the old one."""
 
-    traffic: Traffic | None = None
     killed: list[Event] = field(default_factory=list)
     status: Event = field(default_factory=dict)
-    resumed: list[Event] = field(default_factory=list)
+    refused: subprocess.CompletedProcess[str] | None = None
+    stays: Event = field(default_factory=dict)
+    own: Made | None = None
+    replaced: dict[str, str] = field(default_factory=dict)
+    ended: list[Event] = field(default_factory=list)
+
+
+@dataclass
+class Life:
+    """What clients saw, and what the runs told."""
+
+    traffic: Traffic
+    old_ca: bytes
+    changed: Changed = field(default_factory=Changed)
+    rolled: Rolled = field(default_factory=Rolled)
 
 
 @pytest.fixture(scope="module")
-def rolled(
-    renewed: Renewed, replaced: Replaced, compact: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Rolled:
-    """Its clients trust both CAs: they have got the file that the step before has made."""
-    seen = Rolled()
-    folder = tmp_path_factory.mktemp("rolled") / f"roll-{secrets.token_hex(3)}"
-    with traffic(compact, folder) as seen.traffic:
-        seen.killed = killed(compact, "rollover", is_at_leaves)
-        seen.status = told_by(compact, "rollover", "--status")[-1]
-        seen.resumed = told_by(compact, "rollover")
+def life(compact: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Clients keep the file of CAs of the time when they began, as programs do."""
+    old_ca = compact.ca.read_bytes()
+    informed = hand_out(compact)
+    folder = tmp_path_factory.mktemp("life") / f"life-{secrets.token_hex(3)}"
+    with ExitStack() as stack:
+        seen = Life(stack.enter_context(traffic(informed, folder)), old_ca)
+        change_certificates(compact, seen.changed)
+        change_ca(compact, seen.rolled)
     return seen
 
 
-def is_at_leaves(told: list[Event]) -> bool:
-    began = any(LEAVES in event.get("text", "") for event in told)
-    return began and told[-1].get("phase") == PATRONI
+def change_certificates(cluster: Cluster, seen: Changed) -> None:
+    seen.before = live(cluster).serials
+    seen.killed = killed(cluster, "renew", node_ended(PROOF))
+    (left,) = cluster.inventory.parent.glob("*.runs/renewal.json")
+    seen.record = json.loads(left.read_text())
+    seen.resumed = told_by(cluster, "renew")
+    seen.renewed = live(cluster).serials
+    seen.serviced = told_by(cluster, "renew", "--service", "loadbalancer")
+    seen.of_service = live(cluster).serials
+    own = Own(cluster)
+    seen.own = own.bring(authority(cluster))
+    own.name()
+    seen.replaced = told_by(cluster, "replace")
+    seen.named = live(cluster).serials
 
 
-def test_nothing_acknowledged_is_lost_by_a_rollover(rolled):
-    assert_nothing_lost(rolled.traffic)
+def change_ca(cluster: Cluster, seen: Rolled) -> None:
+    seen.killed = killed(cluster, "rollover", at_leaves())
+    seen.status = told_by(cluster, "rollover", "--status")[-1]
+    seen.refused = certificates(cluster, "rollover", "--json", check=False)
+    seen.stays = told_by(cluster, "rollover", "--status")[-1]
+    seen.own = Own(cluster).bring(authority(cluster))
+    told_by(cluster, "replace")
+    seen.replaced = live(cluster).serials
+    seen.ended = told_by(cluster, "rollover")
 
 
-def test_no_request_fails_during_a_rollover(rolled):
-    assert_no_request_failed(rolled.traffic)
+def test_nothing_acknowledged_is_lost(life):
+    assert_nothing_lost(life.traffic)
 
 
-def test_clients_of_a_rollover_pause_no_longer_than_for_a_switchover(rolled, compact):
-    assert_pauses_are_short(compact, rolled.traffic)
+def test_no_request_fails(life):
+    assert_no_request_failed(life.traffic)
 
 
-def test_a_killed_rollover_is_told_and_gone_on_with(rolled):
+def test_clients_pause_no_longer_than_for_a_switchover(life, compact):
+    """Writes may pause for a switchover, messages for a broker's end."""
+    forecast = predicted(compact, Loss.SWITCHOVER)
+    say(f"forecast of a switchover: at most {forecast.longest_s:.1f} s")
+
+    assert life.traffic.rows.longest_gap_s() <= forecast.longest_s + WRITER_RETRY_S + LOADED_S
+    assert life.traffic.messages.longest_gap_s() < PUBLISHING_RESUMES_S
+
+
+def differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    assert before.keys() <= after.keys()
+    return {port for port, serial in after.items() if before.get(port) != serial}
+
+
+def test_every_port_shows_another_certificate(life):
+    seen = life.changed
+
+    assert differing(seen.before, seen.renewed) == set(seen.renewed)
+    assert len(seen.renewed) == PORTS
+    assert "" not in seen.renewed.values()
+
+
+def test_the_next_run_issues_nothing_that_the_killed_one_has_issued(life):
+    seen, membership = life.changed, "database/membership"
+    told = [event["text"] for event in seen.resumed if event["kind"] == "message"]
+
+    assert len(seen.record["old"]) == ISSUED
+    assert any(f"{ISSUED} certificates were issued by the run before" in text for text in told)
+    assert finished(seen.killed, membership) == {"node-1": "changed"}
+    assert finished(seen.resumed, membership)["node-1"] == "unchanged"
+
+
+def test_a_renewal_of_a_service_changes_its_ports_only(life):
+    assert differing(life.changed.renewed, life.changed.of_service) == BALANCER_PORTS
+
+
+def test_a_certificate_of_one_s_own_that_is_newly_named_is_shown(life):
+    """nginx has to be told of it, too: until then its port showed the node's own."""
+    seen = life.changed
+
+    assert differing(seen.of_service, seen.named) == OWN_PORTS
+    assert {int(seen.named[p], 16) for p in OWN_PORTS} == {seen.own.certificate.serial_number}
+
+
+def test_renewal_and_replacement_restart_nothing_that_clients_see(life):
+    seen = life.changed
+
+    assert restarted([*seen.killed, *seen.resumed, *seen.serviced, *seen.replaced]) == set()
+
+
+def test_managers_leave_the_load_balancer_before_they_restart(life):
+    both_trusted, _ = divided(life.rolled.killed, LEAVES)
+    turns = changes_in(both_trusted, "manager/services")
+
+    assert set(turns) == set(MANAGERS)
+    for changes in turns.values():
+        assert changes.index(LEAVE) < changes.index("restart cloudify-restservice.service")
+
+
+def test_a_killed_rollover_is_told_and_gone_on_with(life):
     goes_on = "This goes on with the change of the CA that was begun."
+    seen = life.rolled
 
-    assert rolled.killed[-1].get("kind") != "summary"
-    assert rolled.status["progress"] == "issuing"
-    assert goes_on in [event.get("text") for event in rolled.resumed]
-    assert rolled.resumed[-1]["progress"] == "none"
+    assert seen.status["progress"] == "issuing"
+    for said in (events_of(seen.refused.stdout), seen.ended):
+        assert goes_on in [event.get("text") for event in said]
+    assert seen.ended[-1]["progress"] == "none"
 
 
-def test_each_step_is_proved_on_every_port_and_link(renewed, rolled):
-    told = [*renewed.trusting, *rolled.killed, *rolled.resumed]
+def test_the_old_ca_stays_while_it_has_issued_a_certificate_of_one_s_own(life):
+    seen = life.rolled
+
+    assert seen.refused.returncode == Refused.exit_code
+    assert "settings.ssl_inputs.external_cert_path" in seen.refused.stderr
+    assert "cfy_manager certificates replace" in seen.refused.stderr
+    assert seen.stays["progress"] == "issuing"
+    assert {int(seen.replaced[p], 16) for p in OWN_PORTS} == {seen.own.certificate.serial_number}
+
+
+def test_each_step_is_proved_on_every_port_and_link(life):
+    told = [*life.rolled.killed, *events_of(life.rolled.refused.stdout), *life.rolled.ended]
     proofs = [event["text"] for event in told if event.get("text", "").startswith("Proved")]
 
     say("\n".join(proofs))
-    both, *_, leaves, new = proofs
+    both, *leaves, new = proofs
     assert "ports take a certificate of the new CA" in both
     assert "ports refuse the certificate of the old CA" in new
-    for proof in (both, leaves, new):
+    assert len(leaves) == 2
+    for proof in proofs:
         assert f"{PORTS} ports show their present certificate" in proof
 
 
-def test_certificates_of_another_ca_restart_nothing_while_both_are_trusted(rolled):
+def test_certificates_of_another_ca_restart_nothing_while_both_are_trusted(life):
     """Only trust does, which services read when they start."""
-    first = [*rolled.killed, *until_title(rolled.resumed, "4 of 4")]
+    _, interrupted = divided(life.rolled.killed, LEAVES)
+    again, _ = divided(life.rolled.ended, WITHDRAWN)
 
-    assert restarted(first) == set()
-
-
-def until_title(events: list[Event], title: str) -> list[Event]:
-    ends = next(i for i, event in enumerate(events) if title in event.get("text", ""))
-    return events[:ends]
+    assert restarted([*interrupted, *events_of(life.rolled.refused.stdout), *again]) == set()
 
 
-def test_every_client_meets_the_new_ca_alone(renewed, rolled, compact, tmp_path):
+def test_every_client_meets_the_new_ca_alone(life, compact, tmp_path):
     old = tmp_path / "old-ca.crt"
-    old.write_bytes(renewed.old_ca)
+    old.write_bytes(life.old_ca)
 
     assert shown_to(compact, compact.ca) == read_facts(compact.ca.read_bytes()).common_name
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -412,20 +366,29 @@ def shown_to(cluster: Cluster, trusted: Path) -> str:
     """Return who issued what the load balancer shows to a client."""
     with (
         cluster.network(),
-        socket.create_connection((ENTRY, 443), timeout=10) as plain,
-        trusting(trusted).wrap_socket(plain, server_hostname=ENTRY) as secure,
+        socket.create_connection((cluster.entry, 443), timeout=10) as plain,
+        trusting(trusted).wrap_socket(plain, server_hostname=cluster.entry) as secure,
     ):
         found = secure.getpeercert(binary_form=True)
-    return x509_issuer(found or b"")
+    return issuer_name(x509.load_der_x509_certificate(found or b""))
 
 
-def x509_issuer(der: bytes) -> str:
-    issuer = x509.load_der_x509_certificate(der).issuer
-    (name,) = issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(name.value)
+def test_an_unfit_certificate_of_one_s_own_is_refused_before_any_change(life, compact):
+    own, before = Own(compact), live(compact)
+    kept = own.files()
+    own.bring(authority(compact), begins=-3 * DAY, ends=-DAY)
+    try:
+        said = certificates(compact, "replace", check=False)
+    finally:
+        for name, content in kept.items():
+            (own.folder / name).write_bytes(content)
+
+    assert said.returncode == ConfigError.exit_code
+    assert "it expired" in said.stderr
+    assert live(compact) == before
 
 
-def test_what_is_not_begun_cannot_turn_back(rolled, compact):
+def test_what_is_not_begun_cannot_turn_back(life, compact):
     said = certificates(compact, "rollover", "--back", check=False)
 
     assert said.returncode == Refused.exit_code
@@ -433,114 +396,149 @@ def test_what_is_not_begun_cannot_turn_back(rolled, compact):
 
 
 @dataclass(frozen=True)
-class Recovered:
-    """What `list --live` told before and after a recovery, and whether clients were served."""
+class Watched:
+    """A host that holds the inventory, and is warned, then allowed to renew."""
 
-    before: tuple[int, list[dict[str, Any]]]
-    after: tuple[int, list[dict[str, Any]]]
-    refusal: Any = None
+    enabled: str
+    warned: Fired
+    renewed: Fired
+    issued: str  # by the host
+    shown: str
+    left: str  # of the units, after `disable`
 
 
 @pytest.fixture(scope="module")
-def renewed_after_expiry(rolled: Rolled, compact: Cluster) -> Recovered:
-    before = expire(compact)
+def watched(life: Life, compact: Cluster) -> Watched:
+    """node-1 plays the controller."""
+    short = [r for r in certificate_requests(load_inventory(compact.inventory)) if r.node == "lb-1"]
+    CertificateStore(compact.certificates, days=2).reissue(short)
+    host = NODES[0]
+    carry(compact, host)
+    timer = HostTimer(compact, host, UNIT, "certificates timer")
+    enabled, warned = timer.enable(), timer.fire()
+    timer.enable("--renew")
+    renewed = timer.fire()
+    issued = compact.sh(host, f"cat {FOLDER}/certificates/nodes/{BALANCER}/node.crt")
+    left = timer.disable()
+    compact.sh(host, f"rm -r {FOLDER}")
+    return Watched(
+        enabled=enabled,
+        warned=warned,
+        renewed=renewed,
+        issued=read_facts(issued.encode()).serial_text,
+        shown=live(compact).serials[f"{BALANCER}:443"],
+        left=left,
+    )
+
+
+def test_the_timer_warns_of_what_ends_soon_by_a_failed_unit(watched):
+    ends = f"nodes/{BALANCER}/node.crt ends in 1 days"
+
+    assert watched.enabled == "enabled"
+    assert watched.warned.state == "failed"
+    assert any(ends in line for line in watched.warned.warnings)
+
+
+def test_the_timer_renews_where_it_may_and_has_nothing_to_tell_then(watched):
+    assert watched.renewed == Fired("inactive", [])
+    assert watched.shown == watched.issued
+
+
+def test_the_timer_leaves_nothing_when_it_is_disabled(watched):
+    assert "0 unit files listed" in watched.left
+
+
+@pytest.fixture(scope="module")
+def renewed_after_expiry(watched: Watched, compact: Cluster) -> tuple[Listing, Listing]:
+    """What ports showed before and after a recovery."""
+    dead = expired(compact)
     told_by(compact, "renew")
     await_whole(compact)
-    return Recovered(before, live(compact))
+    return dead, live(compact)
 
 
-def test_a_cluster_whose_certificates_have_all_expired_is_renewed(renewed_after_expiry, compact):
-    assert_dead(renewed_after_expiry.before)
-    assert_all_are_current(renewed_after_expiry.after)
+def test_a_cluster_whose_certificates_have_all_expired_is_renewed(renewed_after_expiry):
+    dead, mended = renewed_after_expiry
+
+    assert_dead(dead)
+    assert_all_are_current(mended)
+
+
+@dataclass
+class Recovered:
+    """A cluster whose CA had expired; its recovery was killed and gone on with."""
+
+    dead: Listing
+    renewal: subprocess.CompletedProcess[str]
+    killed: list[Event]
+    ended: list[Event]
+    mended: Listing
 
 
 @pytest.fixture(scope="module")
-def rolled_after_expiry(renewed_after_expiry: Recovered, compact: Cluster) -> Recovered:
+def recovered(renewed_after_expiry: tuple[Listing, Listing], compact: Cluster) -> Recovered:
     """Our own certificate is not the installer's to issue: it is replaced before."""
-    before = expire(compact, with_ca=True)
-    refusal = certificates(compact, "renew", check=False)
+    dead = expired(compact, with_ca=True)
+    renewal = certificates(compact, "renew", check=False)
     told_by(compact, "rollover", "--until", "trust")
-    bring(brought_folder(compact), authority(compact, "next-ca"))
-    told_by(compact, "rollover")
+    Own(compact).bring(authority(compact, "next-ca"))
+    interrupted = killed(compact, "rollover", node_ended(PATRONI))
+    ended = told_by(compact, "rollover")
     await_whole(compact)
-    return Recovered(before, live(compact), refusal)
+    return Recovered(dead, renewal, interrupted, ended, live(compact))
 
 
-def test_a_cluster_whose_ca_has_expired_is_not_renewed(rolled_after_expiry):
-    assert rolled_after_expiry.refusal.returncode == ConfigError.exit_code
-    assert "certificates rollover" in rolled_after_expiry.refusal.stderr
+def test_a_cluster_whose_ca_has_expired_is_not_renewed(recovered):
+    assert recovered.renewal.returncode == ConfigError.exit_code
+    assert "certificates rollover" in recovered.renewal.stderr
 
 
-def test_a_cluster_whose_ca_has_expired_gets_another(rolled_after_expiry, compact):
-    assert_dead(rolled_after_expiry.before)
-    assert_all_are_current(rolled_after_expiry.after)
+def test_a_cluster_whose_ca_has_expired_gets_another_though_the_run_is_killed(recovered, compact):
+    assert_dead(recovered.dead)
+    assert "changed" in finished(recovered.killed, PATRONI).values()
+    assert recovered.ended[-1]["progress"] == "none"
+    assert_all_are_current(recovered.mended)
     assert shown_to(compact, compact.ca) == read_facts(compact.ca.read_bytes()).common_name
 
 
-def assert_dead(seen: tuple[int, list[dict[str, Any]]]) -> None:
+def test_an_install_after_all_this_would_change_nothing(recovered, compact):
+    plan = compact.manage("cluster", "plan", "-i", compact.inventory, "--json", check=False)
+
+    say(plan.stdout)
+    assert json.loads(plan.stdout)["changes"] == []
+
+
+def assert_dead(seen: Listing) -> None:
     """Demand that only our own certificates were fit for anybody."""
-    code, ports = seen
-    assert code == 1
-    assert [port["port"] for port in ports if port["current"] and not port["fault"]] == [443] * 3
+    assert seen.code == 1
+    fit = {f"{p['node']}:{p['port']}" for p in seen.ports if p["current"] and not p["fault"]}
+    assert fit == OWN_PORTS
 
 
-def assert_all_are_current(seen: tuple[int, list[dict[str, Any]]]) -> None:
-    code, ports = seen
-    assert code == 0
-    assert len(ports) == PORTS
+def assert_all_are_current(seen: Listing) -> None:
+    assert seen.code == 0
+    assert len(seen.ports) == PORTS
 
 
-KILL_ALL = """\
-for unit in etcd patroni rabbitmq-server nginx haproxy cloudify-restservice cloudify-mgmtworker \
-    cloudify-syncthing cloudify-file-sync cloudify-status-reporter; do
-    if systemctl cat $unit >/dev/null 2>&1; then systemctl kill --signal=KILL $unit || true; fi
-done
-"""
-
-
-def expire(cluster: Cluster, *, with_ca: bool = False) -> tuple[int, list[dict[str, Any]]]:
-    """Let certificates, or the CA too, have expired everywhere; services meet them at a start."""
-    folder = cluster.certificates
-    issuer = authority(cluster)
-    if with_ca:
-        ended = Recipe(is_ca=True, key=issuer.key, usages=(), begins=-2 * DAY, ends=-HOUR)
-        issuer = make(expired_like(issuer.certificate, ended), None)
-        (folder / "ca.crt").write_bytes(issuer.pem)
-    for path in folder.glob("nodes/*/*.crt"):
-        recipe = Recipe(begins=-2 * HOUR, ends=-HOUR)
-        made = make(expired_like(x509.load_pem_x509_certificate(path.read_bytes()), recipe), issuer)
-        path.with_suffix(".key").write_bytes(made.key_pem())
-        path.write_bytes(made.pem)
-    bringing = (sys.executable, "-c", program("push_certificates"), cluster.inventory)
-    cluster.beside(*bringing, timeout_s=300)
-    for node in cluster.nodes:
-        cluster.sh(node, KILL_ALL)
+def expired(cluster: Cluster, *, with_ca: bool = False) -> Listing:
+    """Let everything have expired, and return what ports show when nobody is served any more."""
+    began = time.monotonic()
+    expire(cluster, with_ca=with_ca)
     wait_until(lambda: not answers(cluster), "nobody is served", timeout_s=60)
+    say(f"everything has expired: {time.monotonic() - began:.1f} s")
     return live(cluster)
 
 
-def expired_like(present: x509.Certificate, recipe: Recipe) -> Recipe:
-    """Return a recipe with the names and usages of a certificate."""
-    (name,) = present.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    recipe = replace(recipe, name=str(name.value), hosts=())
-    if recipe.is_ca:
-        return recipe
-    extensions = present.extensions
-    usages = tuple(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    names: tuple[x509.GeneralName, ...] = ()
-    if ExtendedKeyUsageOID.SERVER_AUTH in usages:
-        names = tuple(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    return replace(recipe, hosts=names, usages=usages)
-
-
 def await_whole(cluster: Cluster) -> None:
-    whole = lambda: answers(cluster) and healthy(cluster)  # noqa: E731
-    wait_until(whole, "the cluster is healthy again", timeout_s=60)
+    took_s = wait_until(
+        lambda: answers(cluster) and healthy(cluster), "the cluster is healthy", timeout_s=60
+    )
+    say(f"healthy {took_s:.1f} s after the recovery")
 
 
 def answers(cluster: Cluster) -> bool:
     """Tell whether a client of the cluster is served."""
-    url = f"https://{ENTRY}/api/v3.1/status"
+    url = f"https://{cluster.entry}/api/v3.1/status"
     words = ("curl", "-sS", "--max-time", "3", "--cacert", cluster.ca, "-o", os.devnull)
     said = cluster.beside(*words, "-w", "%{http_code}", url, check=False)
     return said.stdout.strip() == "401"

@@ -10,6 +10,8 @@ from installer.templates import render
 
 UNIT = "rabbitmq-server.service"
 DEFINITIONS = "/etc/rabbitmq/definitions.json"
+_TLS = "/etc/rabbitmq/tls"
+CERTIFICATE = f"{_TLS}/node.crt"
 _COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
 _DROP_INS = f"/etc/systemd/system/{UNIT}.d"
 _HARDENING = f"{_DROP_INS}/20-hardening.conf"
@@ -70,7 +72,7 @@ def _broker(queue: QueueSettings) -> NodeState:
         one_at_a_time=True,
     )
     return NodeState(
-        directories=(Directory(path="/etc/rabbitmq/tls", owner="root", group=_OWNER, mode=0o750),),
+        directories=(Directory(path=_TLS, owner="root", group=_OWNER, mode=0o750),),
         files=(*files, *pair, users),
         units=(unit,),
         data=("/var/lib/rabbitmq", "/var/log/rabbitmq"),
@@ -102,12 +104,11 @@ def _configuration(queue: QueueSettings) -> tuple[ManagedFile, ...]:
 
 
 def _trust(queue: QueueSettings) -> tuple[ManagedFile, ...]:
-    folder = "/etc/rabbitmq/tls"
     return (
-        ManagedFile(path=f"{folder}/ca.crt", content=queue.tls.ca),
-        ManagedFile(path=f"{folder}/node.crt", content=queue.tls.certificate),
+        ManagedFile(path=f"{_TLS}/ca.crt", content=queue.tls.ca),
+        ManagedFile(path=CERTIFICATE, content=queue.tls.certificate),
         ManagedFile(
-            path=f"{folder}/node.key",
+            path=f"{_TLS}/node.key",
             content=queue.tls.key,
             owner=_OWNER,
             mode=0o400,  # the broker is its only reader

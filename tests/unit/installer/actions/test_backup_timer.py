@@ -22,7 +22,7 @@ NAME = "cfy_manager-backup-three-nodes"
 @pytest.fixture
 def systemd(tmp_path):
     """A systemd that takes everything."""
-    return Systemd(folder=tmp_path / "units", control=("true",))
+    return Systemd(folder=tmp_path / "units", control=("true",), booted=tmp_path)
 
 
 def inventory(folder, **backup):

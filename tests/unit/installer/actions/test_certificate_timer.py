@@ -28,7 +28,7 @@ def systemd(tmp_path):
     program = tmp_path / "systemctl"
     program.write_text(f'#!/bin/sh\necho "$*" >> {shlex.quote(str(tmp_path / "asked"))}\n')
     program.chmod(0o755)
-    return Systemd(folder=tmp_path / "units", control=(str(program),))
+    return Systemd(folder=tmp_path / "units", control=(str(program),), booted=tmp_path)
 
 
 def asked(tmp_path: Path) -> list[str]:
@@ -78,8 +78,15 @@ def test_what_systemd_refuses_is_told(path, systemd):
         enable_timer(path, WatchRequest(), systemd)
 
 
-def test_a_machine_without_systemd_is_told_what_else_could_look(path, tmp_path):
-    with pytest.raises(PreflightError, match="certificates timer run"):
-        enable_timer(path, WatchRequest(), Systemd(folder=tmp_path, control=("no-such-systemctl",)))
+@pytest.mark.parametrize(
+    ("program", "booted"), [("no-such-systemctl", "."), ("true", "not-booted-by-systemd")]
+)
+def test_a_machine_without_systemd_is_told_what_else_could_look(path, tmp_path, program, booted):
+    """A container may have the program, and nobody who answers it."""
+    units = tmp_path / "units"
+    systemd = Systemd(folder=units, control=(program,), booted=tmp_path / booted)
 
-    assert not (tmp_path / f"{NAME}.timer").exists()
+    with pytest.raises(PreflightError, match="certificates timer run"):
+        enable_timer(path, WatchRequest(), systemd)
+
+    assert not units.exists()

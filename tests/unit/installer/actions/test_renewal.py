@@ -130,6 +130,20 @@ def test_a_killed_renewal_issues_only_what_it_had_not(inventory):
     assert "certificates were issued by the run before" in said.words[0]
 
 
+def test_a_renewal_that_is_refused_is_not_one_to_go_on_with(inventory):
+    """After the CA was replaced, the next renewal would believe that its work was done."""
+    everything = requests_of(inventory, RenewRequest())
+    run, _ = renewal(inventory)
+    late = ca(begins=-9 * DAY, ends=-DAY)
+    (inventory.certificates_path / "ca.crt").write_bytes(late.pem)
+    (inventory.certificates_path / "ca.key").write_bytes(late.key_pem())
+
+    with pytest.raises(ConfigError, match="the CA expired"):
+        run.issue(everything)
+
+    assert RenewalRecord(Path(inventory.secrets_path.parent / "demo.runs")).old() == {}
+
+
 def test_again_issues_everything_anew(inventory):
     everything = requests_of(inventory, RenewRequest())
     run, _ = renewal(inventory)

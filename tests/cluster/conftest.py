@@ -37,7 +37,7 @@ SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
 # How long each story takes on two quiet cores, in minutes, in the order in which they are begun.
 # CI has no time for all: `CFY_TESTS_TURN` tells with which of those below the first it begins.
 MINUTES = {
-    "shared": 36,
+    "shared": 34,
     "test_interruption": 8,
     "test_engine": 1,
     "test_verbs": 10,
@@ -51,11 +51,11 @@ MINUTES = {
     "test_preflight": 2,
     "test_network_matrix": 2,
     "test_virtual_address": 2,
-    "compact": 15,
+    "compact": 13,
     "test_certificates_live": 14,
     "test_members": 9,
     "test_backup": 11,
-    "test_postgresql_major": 12,
+    "test_postgresql_major": 5,
 }
 
 _HERE = Path(__file__).parent.name

@@ -164,5 +164,5 @@ def wait_until(condition: Callable[[], object], what: str, *, timeout_s: float) 
                 return time.monotonic() - began
         except (AssertionError, OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
             last = error
-        time.sleep(max(0.5, time.monotonic() - looked))
+        time.sleep(min(max(0.5, time.monotonic() - looked), 2))
     raise AssertionError(f"not within {timeout_s} s: {what}; last: {last}")

@@ -121,16 +121,19 @@ def install(
     deployment = operator.deploy(
         operator.upload(blueprint), {"marks": marks, "instances": INSTANCES, "seconds": 5}
     )
+    # asked before there is work: on a busy machine it would be over meanwhile
+    primary, broker = leader(cluster), broker_of_operations(cluster)
     started = rest.ask(
         "POST", "executions", json={"deployment_id": deployment, "workflow_id": "install"}
     )
     execution = str(started["id"])
     wait_until(lambda: successes(rest, execution), "the first operations end", timeout_s=60)
-    lost = victim(cluster, kind, execution)
+    manager = owner_of(cluster, primary, execution)
+    victim = {"manager": manager, "primary": primary, "broker": broker}[kind]
     wait_until(
         lambda: len(successes(rest, execution)) >= MIDDLE, "the middle of the work", timeout_s=60
     )
-    cluster.fail("power-off", lost)
+    cluster.fail("power-off", victim)
     before = len(successes(rest, execution))
     try:
         status = end_of(rest, execution)
@@ -140,13 +143,13 @@ def install(
             rest.ask("POST", f"executions/{execution}", json={"action": "resume"})
             end_of(rest, execution)
     finally:
-        cluster.heal(lost)
+        cluster.heal(victim)
     wait_until(
         lambda: cluster.cluster_status()["status"] == "OK", "the cluster is whole", timeout_s=120
     )
     instances = rest.ask("GET", f"node-instances?deployment_id={deployment}")["items"]
     return Install(
-        lost=lost,
+        lost=victim,
         before=before,
         status=str(rest.ask("GET", f"executions/{execution}")["status"]),
         instances={item["id"]: item["state"] for item in instances},
@@ -194,14 +197,14 @@ def end_of(rest: Rest, execution: str) -> str:
     return ended()
 
 
-def victim(cluster: Cluster, kind: str, execution: str) -> str:
-    """Return the host to lose: who runs the workflow, who has the database, who has its queue."""
-    primary = leader(cluster)
-    if kind == "primary":
-        return primary
-    if kind == "manager":
-        owner = sql(cluster, primary, f"SELECT owner FROM executions WHERE id = '{execution}'")
-        return owner.strip().partition("/")[0]
+def owner_of(cluster: Cluster, primary: str, execution: str) -> str:
+    """Return the manager that runs a workflow."""
+    owner = sql(cluster, primary, f"SELECT owner FROM executions WHERE id = '{execution}'")
+    return owner.strip().partition("/")[0]
+
+
+def broker_of_operations(cluster: Cluster) -> str:
+    """Return the broker that leads the queue of the managers' operations."""
     node = cluster.having("queue")[0]
     words = ("rabbitmqctl", "-q", "--formatter", "json", "list_queues", "name", "leader")
     queues = json.loads(cluster.on(node, *words).stdout)

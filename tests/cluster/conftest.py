@@ -53,7 +53,7 @@ MINUTES = {
     "test_virtual_address": 2,
     "compact": 13,
     "test_certificates_live": 14,
-    "test_members": 9,
+    "members": 12,
     "test_backup": 11,
     "test_postgresql_major": 5,
 }

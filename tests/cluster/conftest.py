@@ -38,6 +38,13 @@ SHARED = frozenset(  # the files whose tests use the ten nodes of `rollout`
 # CI has no time for all: `CFY_TESTS_TURN` tells with which of those below the first it begins.
 MINUTES = {
     "shared": 34,
+    "test_network_matrix": 2,
+    "test_virtual_address": 2,
+    "compact": 13,
+    "test_certificates_live": 14,
+    "members": 12,
+    "test_backup": 11,
+    "test_postgresql_major": 5,
     "test_interruption": 8,
     "test_engine": 1,
     "test_verbs": 10,
@@ -49,13 +56,6 @@ MINUTES = {
     "test_bundle": 4,
     "test_sandbox": 4,
     "test_preflight": 2,
-    "test_network_matrix": 2,
-    "test_virtual_address": 2,
-    "compact": 13,
-    "test_certificates_live": 14,
-    "members": 12,
-    "test_backup": 11,
-    "test_postgresql_major": 5,
 }
 
 _HERE = Path(__file__).parent.name

@@ -19,6 +19,15 @@ class PhaseResult:
     changes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    @classmethod
+    def of(
+        cls, phase: str, changes: tuple[str, ...], problems: tuple[Problem, ...]
+    ) -> "PhaseResult":
+        """Return the result that these lines and problems mean."""
+        ended = Outcome.CHANGED if changes else Outcome.UNCHANGED
+        outcome = Outcome.FAILED if problems else ended
+        return cls(phase=phase, outcome=outcome, changes=changes, problems=problems)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:

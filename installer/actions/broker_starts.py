@@ -8,7 +8,6 @@ from collections.abc import Collection
 
 from installer.actions.rollout import Survey
 from installer.engine.session import Session
-from installer.events import Outcome
 from installer.inventory import Role
 from installer.phases import Phase, PhaseResult
 from installer.roles.queue.state import CERTIFICATE, UNIT
@@ -44,10 +43,4 @@ def _begin_anew(seen: Survey, nodes: Collection[str]) -> PhaseResult:
     outcomes = seen.engine.on_each(nodes, begin)
     problems = tuple(each.error for each in outcomes.values() if each.error is not None)
     changes = tuple(f"{node}: {STEP.name}" for node, each in outcomes.items() if each.value)
-    outcome = Outcome.CHANGED if changes else Outcome.UNCHANGED
-    return PhaseResult(
-        phase=PHASE,
-        outcome=Outcome.FAILED if problems else outcome,
-        changes=changes,
-        problems=problems,
-    )
+    return PhaseResult.of(PHASE, changes, problems)

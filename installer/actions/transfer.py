@@ -7,7 +7,6 @@ from installer.actions.rollout import TOOLKIT, TRANSFER, Survey
 from installer.engine.difference import Difference
 from installer.engine.target import target_of
 from installer.engine.transfer import Shipment, send_to_each
-from installer.events import Outcome
 from installer.expand.names import BUNDLE_FOLDER
 from installer.phases import Phase, PhaseResult
 
@@ -52,10 +51,4 @@ def send_bundle(name: str, cluster: Cluster, nodes: Sequence[str]) -> PhaseResul
         for node, transfer in sent.items()
         if transfer.files
     )
-    changed = Outcome.CHANGED if changes else Outcome.UNCHANGED
-    return PhaseResult(
-        phase=name,
-        outcome=Outcome.FAILED if problems else changed,
-        changes=changes,
-        problems=problems,
-    )
+    return PhaseResult.of(name, changes, problems)

@@ -8,6 +8,7 @@ from installer.actions.backup import complete_backup
 from installer.actions.backup_timer import HOUR_LATER, disable_timer, enable_timer
 from installer.actions.timers import Systemd
 from installer.cli.options import INVENTORY
+from installer.cli.timers import tell_where
 from installer.report import print_text, report_for
 
 
@@ -41,10 +42,7 @@ def enable(path: Path, *, when: str) -> None:
     systemd = Systemd.here()
     name = enable_timer(path, when, systemd)
     print_text(f"{name} completes the newest backup at {when}.")
-    if systemd.is_users:
-        print_text("It runs while you are logged in; `loginctl enable-linger` lets it run always.")
-    print_text(f"Look  {' '.join(systemd.control)} list-timers {name}")
-    print_text(f"Log   journalctl {'--user ' * systemd.is_users}-t cfy_manager")
+    tell_where(name, systemd)
 
 
 @timer.command()

@@ -9,6 +9,7 @@ from installer.actions.certificate_timer import disable_timer, enable_timer
 from installer.actions.certificate_watch import WatchRequest, look_after
 from installer.actions.timers import Systemd
 from installer.cli.options import INVENTORY
+from installer.cli.timers import tell_where
 from installer.report import print_text, report_for
 
 _DAYS = click.option(
@@ -48,10 +49,7 @@ def enable(path: Path, *, days: int, renew: bool) -> None:
     systemd = Systemd.here()
     name = enable_timer(path, WatchRequest(days=days, renew=renew), systemd)
     print_text(f"{name} looks every day, and {'renews' if renew else 'warns only'}.")
-    if systemd.is_users:
-        print_text("It runs while you are logged in; `loginctl enable-linger` lets it run always.")
-    print_text(f"Look  {' '.join(systemd.control)} list-timers {name}")
-    print_text(f"Log   journalctl {'--user ' * systemd.is_users}-t cfy_manager")
+    tell_where(name, systemd)
 
 
 @timer.command()

@@ -240,10 +240,12 @@ def forget_recovery(path: str) -> None:
 
 
 def remove(folder: str) -> int:
-    """Take away a folder that was restored, and the server that may run on it."""
+    """Take away a folder that was restored, and the server that may run on it; print what went."""
     end_server(folder, Database())
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(f"{folder}.run", ignore_errors=True)
+    for path in (folder, f"{folder}.run"):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+            print(path)
     return 0
 
 

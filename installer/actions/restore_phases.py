@@ -13,7 +13,7 @@ from installer.actions.restore_target import Target
 from installer.actions.rollout import StagesByRole
 from installer.backup.settings import WORK
 from installer.backup.streams import told
-from installer.backup.unsettled import names_by_kind, unsettle
+from installer.backup.unsettled import addresses_by_kind, unsettle
 from installer.engine.session import Session
 from installer.inventory import Role
 from installer.state import Stage
@@ -64,8 +64,8 @@ class Restore:
             parts = functools.partial(restore_parts, self._nodes, self._make, sets)
             yield _PARTS, [self._node], parts
         if managers:
-            names = names_by_kind(self._nodes.inventory)
-            yield _MANAGERS, managers, functools.partial(unsettle, names, managers[0])
+            nodes = addresses_by_kind(self._nodes.inventory)
+            yield _MANAGERS, managers, functools.partial(unsettle, nodes, managers[0])
 
     def _patroni(self, node: str) -> Stage:
         return next(s for s in self._stages[node]["database"] if s.name == _PATRONI)

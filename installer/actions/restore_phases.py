@@ -15,6 +15,7 @@ from installer.backup.settings import WORK
 from installer.backup.streams import told
 from installer.backup.unsettled import addresses_by_kind, unsettle
 from installer.engine.session import Session
+from installer.errors import PhaseFailed
 from installer.inventory import Role
 from installer.state import Stage
 
@@ -77,9 +78,13 @@ class Restore:
         self._make.note(TRIAL, session.name, f"restore {target.backup.label} into {PLACE}")
         label = (target.backup.label,) if target.kind == "name" else ()
         words = ("restore", PLACE, target.kind, target.value or "-", *label)
-        told = json.loads(call(session, "recover", *words))
-        if target.kind == "name":
-            demand_rows(session.name, target.backup, told["rows"])
+        try:
+            told = json.loads(call(session, "recover", *words))
+            if target.kind == "name":
+                demand_rows(session.name, target.backup, told["rows"])
+        except PhaseFailed:
+            call(session, "recover", "remove", PLACE)  # as large as the database
+            raise
         rows = sum(told.get("rows", {}).values())
         counted = f", {rows} rows" if rows else ""
         return (f"restore {target.backup.label} in {told['seconds']:.0f} s{counted}",)

@@ -116,7 +116,17 @@ def _refuse(story: Story) -> None:
     story.ask("broker", "brokers", "remove", "node-2")
     story.ask("nowhere", "cluster", "replace-node", "node-2", "--address", NOBODY)
     story.ask("even", "dbs", "add", "node-4", "--address", SPARES["node-4"])
+    _ask_without_ssh(story, LOST)
     story.seen["refused"] = story.cluster.inventory.read_text() == before
+
+
+def _ask_without_ssh(story: Story, node: str) -> None:
+    """Ask for a node's replacement that only SSH does not reach."""
+    story.cluster.on(node, "systemctl", "stop", "ssh.socket", "ssh")
+    try:
+        story.ask("alive", "cluster", "replace-node", node)
+    finally:
+        story.cluster.on(node, "systemctl", "start", "ssh")
 
 
 def _change_brokers(story: Story) -> None:

@@ -29,6 +29,7 @@ PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end wit
         ("leader", Refused.exit_code, "it leads the databases"),
         ("broker", Refused.exit_code, "this broker runs"),
         ("nowhere", NodeUnreachable.exit_code, "cannot log in"),
+        ("alive", Refused.exit_code, "its services run, and it cannot be reached by SSH"),
         ("even", ConfigError.exit_code, "4 database nodes survive no more failures"),
     ],
 )

@@ -21,7 +21,12 @@ from installer.actions.departure import (
     remember,
     unfinished,
 )
-from installer.actions.departure_rules import demand_possible, demand_successor, last_ones
+from installer.actions.departure_rules import (
+    demand_possible,
+    demand_silence,
+    demand_successor,
+    last_ones,
+)
 from installer.actions.install import Installed, InstallRequest, converge, journaled
 from installer.actions.inventory_file import rewrite
 from installer.actions.leaving import Leaving, reach
@@ -173,7 +178,8 @@ def _leave(
     with Engine([job.target for job in cluster.jobs()]) as engine:
         facts, stages = reach(cluster, departure.nodes, engine)
         if is_new:
-            demand_possible(before, departure, {*stages})
+            demand_silence(departure, engine, {*stages})
+            demand_possible(before, departure)
             remember(folder, departure)
         inventory = _without(inventory, departure)
         with journaled(folder / _JOURNAL, report) as notify:

@@ -1,7 +1,8 @@
 """When nodes may leave a cluster: enough stay, what is there allows it, the next one is there."""
 
 import dataclasses
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 from installer.actions.departure import Departure
 from installer.actions.may_stop import layout_now
@@ -9,10 +10,18 @@ from installer.engine.engine import Engine
 from installer.engine.target import target_of
 from installer.errors import NodeUnreachable, Problem, Refused
 from installer.foresight.stopping import may_stop
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Node, Role
 from installer.status.seen import look_around
 
 _LEAST = {Role.DATABASE: 3, Role.QUEUE: 3, Role.MANAGER: 1, Role.LOADBALANCER: 1}
+# where clients and the other members reach a service; see "Ports" in the architecture
+_PORTS = {
+    Role.DATABASE: (5432, 2379),
+    Role.QUEUE: (5671, 25672),
+    Role.MANAGER: (443,),
+    Role.LOADBALANCER: (443,),
+}
+_CONNECT_S = 3
 
 
 def last_ones(inventory: Inventory, departure: Departure) -> Iterator[Problem]:
@@ -41,8 +50,8 @@ def demand_successor(departure: Departure) -> None:
             raise NodeUnreachable(*lost.values())
 
 
-def demand_possible(inventory: Inventory, departure: Departure, reached: set[str]) -> None:
-    """Raise Refused when the first node must not stop, or one runs and cannot be told to."""
+def demand_possible(inventory: Inventory, departure: Departure) -> None:
+    """Raise Refused when the first node must not stop."""
     layout, presence = layout_now(inventory), look_around(inventory)
     first = departure.names[0]
     objections = may_stop(layout, presence, {first}).objections
@@ -55,20 +64,36 @@ def demand_possible(inventory: Inventory, departure: Departure, reached: set[str
         )
         for objection in objections
     ]
-    running = {
-        *(name for name, member in presence.databases.items() if member.etcd or member.is_whole),
-        *(name for name, runs in presence.brokers.items() if runs),
-        *(name for name, works in presence.managers.items() if works),
-    }
-    problems += [
+    if problems:
+        raise Refused(*problems)
+
+
+def demand_silence(departure: Departure, engine: Engine, reached: set[str]) -> None:
+    """Raise Refused when a service answers the others on a node that SSH does not reach.
+
+    What SSH tells is no help here: only its ports show that such a node lives.
+    """
+    asking = sorted(reached - {*departure.names})
+    problems = [
         Problem(
-            where=name,
+            where=node.name,
             what="its services run, and it cannot be reached by SSH",
             remedy="make SSH work again, or switch the machine off",
             code="runs-unreachable",
         )
-        for name in departure.names
-        if name in running - reached
+        for node in departure.nodes
+        if node.name not in reached and _answers(node, engine, asking)
     ]
     if problems:
         raise Refused(*problems)
+
+
+def _answers(node: Node, engine: Engine, asking: Sequence[str]) -> bool:
+    """Tell whether one of these nodes can connect to a service of another one."""
+    ports = [port for role in node.roles for port in _PORTS[role]]
+    words = (f"/dev/tcp/{node.address}/{port}" for port in ports)
+    tries = (f"timeout {_CONNECT_S} bash -c {shlex.quote(f': > {word}')}" for word in words)
+    script = f"({' || '.join(tries)}) 2>/dev/null\n"
+    limit_s = _CONNECT_S * (len(ports) + 1)
+    ended = engine.on_each(asking, lambda session: session.run(script, timeout_s=limit_s).code)
+    return any(outcome.value == 0 for outcome in ended.values())

@@ -9,15 +9,16 @@ from typing import TypeVar
 
 from installer.actions.cluster import Cluster
 from installer.actions.halt import stop_units
-from installer.actions.restart_node import NodeRestart
+from installer.actions.host_removal import clear_host
+from installer.actions.restart_node import Done, NodeRestart
 from installer.actions.rollout import StagesByRole, stages_of
 from installer.config.model import NodeInputs
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts
-from installer.engine.removal import removal
+from installer.engine.outcome import Outcome
 from installer.engine.session import Session
 from installer.errors import InstallerError, NodeUnreachable, PhaseFailed, Problem
-from installer.events import EventKind, Outcome
+from installer.events import EventKind
 from installer.inventory import Node, Role
 from installer.phases import Phase, PhaseResult
 from installer.roles.database.departure import forget_database
@@ -33,7 +34,9 @@ from installer.state import Stage, Step, UnitTarget
 ORDER = (Role.LOADBALANCER, Role.MANAGER, Role.QUEUE, Role.DATABASE)
 _FORGET_S = 120
 _ETCD = "database/etcd"
+_LAST = "leave/host"
 Tell = Callable[..., None]
+Act = Callable[[Node, Tell], list[str]]  # returns a line for each change
 T = TypeVar("T")
 
 
@@ -54,50 +57,50 @@ class Leaving:
         for role in ORDER:
             if nodes := [node for node in self.nodes if role in node.roles]:
                 name = f"leave/{role}"
-                yield self._phase(name, nodes, functools.partial(self._leave, role), previous)
+                act = functools.partial(self._leave, role)
+                work = functools.partial(self._one_by_one, name, nodes, act)
+                yield Phase(name=name, nodes=_names(nodes), work=work, needs=previous)
                 previous = (name,)
-        yield self._phase("leave/host", self.nodes, self._clean, previous)
+        work = functools.partial(self._side_by_side, _LAST, self.nodes, self._clean)
+        yield Phase(name=_LAST, nodes=_names(self.nodes), work=work, needs=previous)
 
-    def _phase(
-        self,
-        name: str,
-        nodes: Sequence[Node],
-        act: Callable[[Node, Tell], list[str]],
-        needs: tuple[str, ...],
-    ) -> Phase:
-        work = functools.partial(self._one_by_one, name, nodes, act)
-        return Phase(name=name, nodes=tuple(n.name for n in nodes), work=work, needs=needs)
-
-    def _one_by_one(
-        self, phase: str, nodes: Sequence[Node], act: Callable[[Node, Tell], list[str]]
-    ) -> PhaseResult:
+    def _one_by_one(self, phase: str, nodes: Sequence[Node], act: Act) -> PhaseResult:
         """Let one node after the other leave; the first that fails ends it."""
-        changes: list[str] = []
-        problems: tuple[Problem, ...] = ()
+        ended: list[Done] = []
         for node in nodes:
-            began, done = time.monotonic(), list[str]()
-            tell = functools.partial(self.tell, phase=phase, node=node.name)
-            tell(kind=EventKind.NODE_STARTED, text="leave")
-            try:
-                done = act(node, tell)
-            except InstallerError as error:
-                problems = error.problems
-            tell(
-                kind=EventKind.NODE_FINISHED,
-                outcome=_outcome(done, problems),
-                seconds=time.monotonic() - began,
-                changes=tuple(done),
-                problems=problems,
-            )
-            changes += [f"{node.name}: {each}" for each in done]
-            if problems:
+            ended.append(self._turn(phase, node, act))
+            if ended[-1].problems:
                 break
-        return PhaseResult(
-            phase=phase,
-            outcome=_outcome(changes, problems),
+        return _result(phase, ended)
+
+    def _side_by_side(self, phase: str, nodes: Sequence[Node], act: Act) -> PhaseResult:
+        """Do the same on all nodes at once; what fails on one does not end the others."""
+        known = {node.name: node for node in nodes}
+
+        def turn(session: Session) -> Done:
+            return self._turn(phase, known[session.name], act)
+
+        ended = self.engine.on_each(known, turn).values()
+        return _result(phase, [each.value or Done(problems=_problems(each)) for each in ended])
+
+    def _turn(self, phase: str, node: Node, act: Act) -> Done:
+        """Do one node's part and tell it; what the node says against it is in the result."""
+        began, changes = time.monotonic(), list[str]()
+        problems: tuple[Problem, ...] = ()
+        tell = functools.partial(self.tell, phase=phase, node=node.name)
+        tell(kind=EventKind.NODE_STARTED, text="leave")
+        try:
+            changes = act(node, tell)
+        except InstallerError as error:
+            problems = error.problems
+        tell(
+            kind=EventKind.NODE_FINISHED,
+            outcome=PhaseResult.of(phase, tuple(changes), problems).outcome,
+            seconds=time.monotonic() - began,
             changes=tuple(changes),
             problems=problems,
         )
+        return Done(changes=tuple(f"{node.name}: {each}" for each in changes), problems=problems)
 
     def _leave(self, role: Role, node: Node, tell: Tell) -> list[str]:
         """Hand over and stop what runs there, and let the others forget it."""
@@ -182,11 +185,18 @@ class Leaving:
         return [f"{name}: {step.name}"] if changed else []
 
     def _run_on(self, names: Sequence[str], script: str) -> None:
-        for name in names:
-            result = self._on(name, lambda session: session.run(script, timeout_s=_FORGET_S))
+        """Run a script on nodes that stay, side by side; raises PhaseFailed for those it fails."""
+
+        def run(session: Session) -> None:
+            result = session.run(script, timeout_s=_FORGET_S)
             if result.code:
                 what = f"it cannot forget a node: {result.stderr.strip()}"
-                raise PhaseFailed(Problem(where=name, what=what, remedy="run the command again"))
+                remedy = "run the command again"
+                raise PhaseFailed(Problem(where=session.name, what=what, remedy=remedy))
+
+        ended = self.engine.on_each(names, run).values()
+        if problems := [each.error for each in ended if each.error]:
+            raise PhaseFailed(*problems)
 
     def _clean(self, node: Node, tell: Tell) -> list[str]:
         """Take away what our runs brought to a host that answers, keys and data with it."""
@@ -194,11 +204,7 @@ class Leaving:
             return ["it does not answer: what is on its disk stays; never start it again as it is"]
         stages = [s for stages in self.stages[node.name].values() for s in stages]
         tell(kind=EventKind.NODE_NOTE, text="take away what was installed")
-        return list(
-            self._on(
-                node.name, lambda session: session.remove(removal(stages, (), with_written=True))
-            )
-        )
+        return [*self._on(node.name, lambda session: clear_host(session, stages))]
 
     def _on(self, node: str, act: Callable[[Session], T]) -> T:
         (outcome,) = self.engine.on_each([node], act).values()
@@ -231,7 +237,14 @@ def _runs(session: Session, stage: Stage) -> bool:
     return bool(units) and session.run(f"systemctl is-active {shlex.join(units)}").code == 0
 
 
-def _outcome(changes: Sequence[str], problems: Sequence[Problem]) -> Outcome:
-    if problems:
-        return Outcome.FAILED
-    return Outcome.CHANGED if changes else Outcome.UNCHANGED
+def _names(nodes: Sequence[Node]) -> tuple[str, ...]:
+    return tuple(node.name for node in nodes)
+
+
+def _problems(outcome: Outcome[Done]) -> tuple[Problem, ...]:
+    return (outcome.error,) if outcome.error else ()
+
+
+def _result(phase: str, ended: Sequence[Done]) -> PhaseResult:
+    changes = tuple(line for each in ended for line in each.changes)
+    return PhaseResult.of(phase, changes, tuple(p for each in ended for p in each.problems))

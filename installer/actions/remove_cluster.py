@@ -2,13 +2,13 @@
 
 import functools
 import operator
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.actions.cluster import Cluster, open_cluster, open_kept, runs_folder
 from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
+from installer.actions.host_removal import clear_host
 from installer.actions.install import journaled
 from installer.actions.major_record import forget_major
 from installer.actions.node_phases import NodePhases
@@ -19,9 +19,8 @@ from installer.actions.run_log import logged_to
 from installer.actions.under_way import hold_cluster
 from installer.actions.upgrade_record import forget_upgrade
 from installer.engine.engine import Engine
-from installer.engine.removal import removal
 from installer.engine.session import Session
-from installer.errors import ConfigError, NodeUnreachable, NotHealthy, PhaseFailed, Problem, Refused
+from installer.errors import ConfigError, NodeUnreachable, NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 from installer.phases import Phase, PhaseResult
@@ -30,10 +29,6 @@ from installer.state import Stage
 
 _JOURNAL = "remove.jsonl"
 _PHASE = "remove/all"
-_HOST_S = 600  # ten thousands of small files, on a slow disk
-# ours alone, on every host that we installed
-_HOMES = ("/opt/cfy_manager", "/etc/cloudify", "/var/log/cloudify", "/var/lib/cfy_manager")
-_COMMAND = "/usr/local/bin/cfy_manager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +118,7 @@ def _phases(stages: StagesByRole, make: NodePhases) -> Iterator[Phase]:
         yield phase
         previous = (phase.name,)
     everything = Turn(phase=_PHASE, stages={n: _whole(roles) for n, roles in stages.items()})
-    for phase in turn_phases((everything,), _remove, make):
+    for phase in turn_phases((everything,), _clear, make):
         yield replace(phase, needs=previous)
 
 
@@ -133,30 +128,5 @@ def _whole(roles: Mapping[str, Sequence[Stage]]) -> Stage:
     return Stage(name=_PHASE, state=functools.reduce(operator.or_, states))
 
 
-def _remove(session: Session, stage: Stage) -> tuple[str, ...]:
-    """Take all of ours away from a host; its records, by which we know it, go last."""
-    lines = session.remove(removal((stage,), (), with_written=True))
-    done = session.run(_last_script(), timeout_s=_HOST_S)
-    if done.code:
-        raise PhaseFailed(
-            Problem(
-                where=session.name,
-                what=f"folders of ours stay: {done.stderr.strip()[-300:]}",
-                remedy="look at what it names, then run the same command again",
-            )
-        )
-    return (*lines, *done.stdout.splitlines())
-
-
-def _last_script() -> str:
-    """Return what deletes our own folders and our command; the host's name stays."""
-    return f"""\
-case "$(readlink {_COMMAND} || true)" in
-    /opt/cfy_manager/*) rm {_COMMAND}; echo "delete {_COMMAND}";;
-esac
-for folder in {shlex.join(_HOMES)}; do
-    [ -e "$folder" ] || continue
-    rm -rf --one-file-system "$folder"
-    echo "delete $folder"
-done
-"""
+def _clear(session: Session, stage: Stage) -> tuple[str, ...]:
+    return clear_host(session, (stage,))

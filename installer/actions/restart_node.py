@@ -21,7 +21,7 @@ _WATCHED = ("manager", "loadbalancer")  # load balancers look at managers only
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a restart did on one node, and what ended it."""
+    """What was done on one node, and what ended it."""
 
     changes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -4,16 +4,15 @@ One restart of everything happens in a fixture; the tests look at what its clien
 """
 
 import json
-import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from installer.errors import Refused
 from installer.foresight.forecast import Loss
-from tests.support.cluster import TOOL, Cluster, wait_until
+from tests.support.cluster import Cluster, wait_until
+from tests.support.killed import Event, events_of, finished, killed_run
 from tests.support.losses import leader, predicted, say
 from tests.support.traffic import Traffic, assert_no_request_failed, assert_nothing_lost, traffic
 
@@ -24,7 +23,6 @@ WRITER_RETRY_S = 0.2
 PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end without warning
 MIDDLE = "restart/queue"  # the kill comes when one of its nodes is done
 HAND_OVER = "Let a replica lead in place of this node"
-Event = dict[str, Any]
 
 
 @dataclass
@@ -51,36 +49,18 @@ def restarted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Res
     """Databases, brokers, managers restarted under their clients; the first run is killed."""
     with traffic(cluster, tmp_path_factory.mktemp("restart")) as clients:
         seen = Restarted(clients, leader(cluster))
-        seen.killed = killed_restart(cluster)
-        said = cluster.manage(*command(cluster)).stdout
-        seen.resumed = list(map(json.loads, said.splitlines()))
+        seen.killed = killed_run(cluster, command(cluster), in_its_middle)
+        seen.resumed = events_of(cluster.manage(*command(cluster), "--json").stdout)
     return seen
 
 
 def command(cluster: Cluster) -> tuple[str, ...]:
     only = (word for role in ("database", "queue", "manager") for word in ("--only", role))
-    return ("cluster", "restart", "-i", str(cluster.inventory), *only, "--json")
+    return ("cluster", "restart", "-i", str(cluster.inventory), *only)
 
 
-def killed_restart(cluster: Cluster) -> list[Event]:
-    """Begin a restart, kill it when one node of its middle is done, and return its events."""
-    words = (*TOOL, "sandbox", "exec", cluster.name, "--", *TOOL, *command(cluster))
-    events: list[Event] = []
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            events.append(json.loads(line))
-            if events[-1]["kind"] == "node-finished" and events[-1]["phase"] == MIDDLE:
-                process.kill()
-    return events
-
-
-def finished(events: list[Event], phase: str) -> dict[str, str]:
-    return {
-        event["node"]: event["outcome"]
-        for event in events
-        if event["kind"] == "node-finished" and event["phase"] == phase
-    }
+def in_its_middle(told: Event) -> bool:
+    return (told["kind"], told.get("phase")) == ("node-finished", MIDDLE)
 
 
 def test_nothing_acknowledged_is_lost_by_a_restart(restarted):

@@ -1,17 +1,22 @@
 """What tests of changes of members keep of each command, and what they look at on the nodes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.cluster import Cluster
 from tests.support.killed import Event, killed_run
 from tests.support.ledger import now
-from tests.support.losses import leader, members
+from tests.support.losses import leader, members, sql
 from tests.support.traffic import Traffic
 
 Span = tuple[float, float]
+_OURS = "/etc/cloudify/* /opt/manager /var/lib/etcd /var/lib/postgresql /var/lib/rabbitmq"
+_ENTRIES = (
+    "SELECT name FROM rabbitmq_brokers UNION SELECT name FROM db_nodes"
+    " UNION SELECT hostname FROM managers"
+)
 
 
 @dataclass
@@ -95,3 +100,28 @@ def owners(cluster: Cluster, address: str) -> list[str]:
     """Return the load balancers that have a virtual address."""
     show = "ip -brief address show"
     return [n for n in cluster.having("loadbalancer") if f" {address}/" in cluster.sh(n, show)]
+
+
+def leftovers(cluster: Cluster, gone: Collection[str]) -> list[str]:
+    """Return what is left of nodes that have left: with the others, on the controller, there."""
+    folder = cluster.inventory.parent
+    unfinished = [path.name for path in folder.glob("*.runs/departure.json")]
+    named = [f"{where} {n}" for where, names in _known(cluster).items() for n in names if n in gone]
+    addresses = {*map(cluster.address, cluster.nodes)}
+    voting = [f"etcd's {voter}" for voter in voters(cluster) if voter not in addresses]
+    look = f"ls -d {_OURS} 2>/dev/null || true"
+    there = [f"{node}:{path}" for node in gone for path in cluster.sh(node, look).split()]
+    return [*unfinished, *named, *voting, *there]
+
+
+def _known(cluster: Cluster) -> dict[str, list[str]]:
+    """Return the nodes that are known, by who knows them."""
+    words = ("rabbitmqctl", "-q", "--formatter", "json", "cluster_status")
+    brokers = json.loads(cluster.on("node-1", *words).stdout)["disk_nodes"]
+    return {
+        "inventory": [*cluster.nodes],
+        "certificates": [path.name for path in (cluster.certificates / "nodes").iterdir()],
+        "brokers": [name.removeprefix("rabbit@") for name in brokers],
+        "Patroni": [*members(cluster)],
+        "tables": sql(cluster, leader(cluster), _ENTRIES).split(),
+    }

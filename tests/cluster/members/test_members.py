@@ -7,6 +7,7 @@ import pytest
 from installer.errors import ConfigError, NodeUnreachable, Refused
 from installer.foresight.forecast import Loss
 from tests.cluster.members.conftest import SPARES
+from tests.support.killed import finished
 from tests.support.losses import predicted, say
 from tests.support.member_story import states
 from tests.support.traffic import assert_nothing_lost
@@ -28,6 +29,7 @@ PUBLISHING_RESUMES_S = 30  # the figure of test_losses.py for a broker's end wit
         ("leader", Refused.exit_code, "it leads the databases"),
         ("broker", Refused.exit_code, "this broker runs"),
         ("nowhere", NodeUnreachable.exit_code, "cannot log in"),
+        ("alive", Refused.exit_code, "its services run, and it cannot be reached by SSH"),
         ("even", ConfigError.exit_code, "4 database nodes survive no more failures"),
     ],
 )
@@ -42,8 +44,11 @@ def test_a_refusal_leaves_the_inventory_as_it_was(story):
 
 @pytest.mark.parametrize("what", ["brokers gone", "databases gone", "manager and balancer gone"])
 def test_a_removed_node_leaves_nothing_behind(story, what):
-    """Neither in the inventory nor, with its secrets, on its host."""
-    assert story.seen[what] == {"inventory": True, "node-4": True, "node-5": True}
+    """Neither with the others and the controller nor, with its secrets, on its host."""
+    as_before, left = story.seen[what]
+
+    assert as_before
+    assert left == []
 
 
 def test_every_queue_keeps_three_replicas_when_brokers_join(story):
@@ -59,6 +64,25 @@ def test_the_killed_addition_had_begun(story):
 
     assert any("install package rabbitmq-server" in (e.get("changes") or ()) for e in told)
     assert not any((e["kind"], e.get("phase")) == ("phase-finished", "queue/broker") for e in told)
+
+
+def test_the_killed_removal_had_taken_one_broker_out_and_not_the_other(story):
+    told = story.killed["remove"]
+
+    assert [*finished(told, "leave/queue")] == ["node-4"]
+    assert "Remove node-4 from the cluster of brokers" in " ".join(told[-1]["changes"])
+
+
+@pytest.mark.parametrize("name", ["one of two", "addition"])
+def test_other_words_are_refused_while_a_removal_is_under_way(story, name):
+    said = " ".join(story.said[name].split())
+
+    assert story.codes[name] == Refused.exit_code
+    assert "`cfy_manager cluster remove-node node-4 node-5` began and has not finished" in said
+
+
+def test_the_same_words_go_on_with_a_removal(story):
+    assert "has begun before; this goes on" in " ".join(story.said["remove brokers"].split())
 
 
 def test_two_databases_that_join_follow_the_primary_and_vote(story):

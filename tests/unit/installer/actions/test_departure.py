@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -26,7 +28,7 @@ from installer.actions.departure import (
     remember,
     unfinished,
 )
-from installer.actions.departure_rules import demand_successor, last_ones
+from installer.actions.departure_rules import demand_silence, demand_successor, last_ones
 from installer.engine.target import Target
 from installer.errors import ConfigError, NodeUnreachable, Problem, Refused
 from installer.inventory import Inventory, Node, load_inventory
@@ -146,6 +148,36 @@ def test_the_same_machine_is_not_asked_before_it_is_made_anew(inventory, monkeyp
     demand_successor(
         leaving(inventory, "db-5", successor=Successor(name="db-5", address="10.0.0.15"))
     )
+
+
+class Listening:
+    """An engine of nodes that run scripts; these connect where the ports are open."""
+
+    def __init__(self, *ports: int) -> None:
+        self.open = [f"/dev/tcp/10.0.0.15/{port}" for port in ports]
+
+    def on_each(self, nodes: Sequence[str], act: Any) -> dict[str, Any]:
+        assert nodes == ["db-1", "db-2"]
+        return {name: SimpleNamespace(value=act(self)) for name in nodes}
+
+    def run(self, script: str, **_: Any) -> Any:
+        return SimpleNamespace(code=0 if any(word in script for word in self.open) else 124)
+
+
+def test_a_node_whose_services_answer_is_not_treated_as_dead(inventory):
+    """SSH alone has failed: its broker and its databases would be there for good."""
+    with pytest.raises(Refused, match="its services run, and it cannot be reached") as refused:
+        demand_silence(leaving(inventory, "db-5"), Listening(5432), {"db-1", "db-2"})
+
+    assert [problem.code for problem in refused.value.problems] == ["runs-unreachable"]
+
+
+def test_a_node_on_which_nothing_answers_is_dead(inventory):
+    demand_silence(leaving(inventory, "db-5"), Listening(), {"db-1", "db-2"})
+
+
+def test_a_node_that_ssh_reaches_tells_by_itself_what_runs(inventory):
+    demand_silence(leaving(inventory, "db-5"), Listening(5432), {"db-1", "db-2", "db-5"})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The order in which nodes leave, and what is done where, by an engine in memory."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from installer.actions import leaving as module
 from installer.actions.leaving import Leaving, reach
 from installer.engine.outcome import Outcome
-from installer.errors import NodeUnreachable, PhaseFailed, Problem
+from installer.errors import InstallerError, NodeUnreachable, PhaseFailed, Problem
+from installer.events import EventKind
+from installer.events import Outcome as Ended
 from installer.inventory import Role
 from installer.state import NodeState, Stage, Step, Unit
 
@@ -21,11 +25,15 @@ class Session:
 
     name: str
     log: list[str]
+    together: Barrier | None = None
     active: bool = True
 
     def run(self, script: str, **_: Any) -> Any:
         if script.startswith("systemctl is-active"):
             return SimpleNamespace(code=0 if self.active else 3, stdout="", stderr="")
+        if "/opt/cfy_manager" in script:
+            self.log.append(f"{self.name}: delete our folders")
+            return SimpleNamespace(code=0, stdout="delete /etc/cloudify\n", stderr="")
         (unit,) = re.findall(r"systemctl stop +(\S+);", script)
         self.log.append(f"{self.name}: stop {unit}")
         return SimpleNamespace(code=0, stdout="done\n", stderr="")
@@ -35,6 +43,8 @@ class Session:
         return SimpleNamespace(changed=True)
 
     def remove(self, removal: Any) -> tuple[str, ...]:
+        if self.together:
+            self.together.wait(timeout=5)  # nobody ends before all have begun
         self.log.append(f"{self.name}: clean")
         return ("removed",)
 
@@ -45,12 +55,19 @@ class Engine:
 
     lost: tuple[str, ...] = ()
     log: list[str] = field(default_factory=list)
+    together: Barrier | None = None
 
     def on_each(self, nodes: Any, act: Any) -> dict[str, Outcome[Any]]:
-        return {
-            name: Outcome(value=act(Session(name, self.log)), error=None, seconds=0)
-            for name in nodes
-        }
+        """As the real one: side by side, and what a node says ends only its own work."""
+
+        def outcome(name: str) -> Outcome[Any]:
+            try:
+                return Outcome(value=act(Session(name, self.log, self.together)), seconds=0)
+            except InstallerError as error:
+                return Outcome(error=error.problems[0], seconds=0)
+
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(nodes, pool.map(outcome, nodes), strict=True))
 
     def connect(self) -> dict[str, Problem]:
         return {name: Problem(where=name, what="no route", remedy="") for name in self.lost}
@@ -80,18 +97,19 @@ def world(monkeypatch):
     forget = lambda _, gone: Step(name=f"forget {gone.name}", guard="", script="")  # noqa: E731
     monkeypatch.setattr(module, "forget_database", forget)
     monkeypatch.setattr(Leaving, "_await_permission", lambda *_: None)
-    return SimpleNamespace(inventory=inventory, nodes=nodes, engine=engine)
+    return SimpleNamespace(inventory=inventory, nodes=nodes, engine=engine, told=[])
 
 
-def leave(world, *, dead=False):
+def leave(world, *, dead=False, first=3):
+    """Let the nodes from the first on leave, and return how their phases ended."""
     stages = {n: s for n, s in STAGES.items() if not (dead and n == "db-3")}
     run = Leaving(
         cluster=SimpleNamespace(inventory=world.inventory, inputs=dict.fromkeys(STAGES, None)),
-        nodes=world.nodes[2:],
+        nodes=world.nodes[first - 1 :],
         engine=world.engine,
         facts=dict.fromkeys(stages, None),
         stages=stages,
-        tell=lambda **_: None,
+        tell=lambda **what: world.told.append(what),
     )
     done = []
     for phase in run.phases():
@@ -111,6 +129,7 @@ def test_a_database_hands_over_leaves_etcd_and_then_stops(world):
         "db-1: forget db-3",
         "db-3: stop etcd.service",
         "db-3: clean",
+        "db-3: delete our folders",
     ]
 
 
@@ -119,6 +138,39 @@ def test_of_a_dead_node_only_the_others_know(world):
 
     assert world.engine.log == ["db-1: forget db-3"]
     assert "never start it again" in last.changes[0]
+
+
+def test_hosts_are_cleaned_side_by_side_and_each_is_told_by_itself(world):
+    world.engine.together = Barrier(2)
+
+    *_, last = leave(world, first=2)
+
+    assert [line for line in last.changes if "removed" in line] == [
+        "db-2: removed",
+        "db-3: removed",
+    ]
+    ended = [t for t in world.told if t["phase"] == "leave/host" and "outcome" in t]
+    assert {t["node"]: t["changes"] for t in ended} == dict.fromkeys(
+        ("db-2", "db-3"), ("removed", "delete /etc/cloudify")
+    )
+
+
+def test_a_host_that_cannot_be_cleaned_does_not_keep_the_others_from_it(world, monkeypatch):
+    remove = Session.remove
+
+    def fail_on_one(session: Session, removal: Any) -> Any:
+        if session.name == "db-2":
+            raise PhaseFailed(Problem(where="db-2", what="its disk is full", remedy=""))
+        return remove(session, removal)
+
+    monkeypatch.setattr(Session, "remove", fail_on_one)
+
+    *_, last = leave(world, first=2)
+
+    assert [problem.where for problem in last.problems] == ["db-2"]
+    assert last.changes == ("db-3: removed", "db-3: delete /etc/cloudify")
+    ended = {t["node"]: t["outcome"] for t in world.told if t["kind"] is EventKind.NODE_FINISHED}
+    assert ended == {"db-2": Ended.FAILED, "db-3": Ended.CHANGED}
 
 
 def test_a_step_that_fails_ends_the_phase(world, monkeypatch):

@@ -1,7 +1,5 @@
 """A cluster goes as a whole, in the right order, and not while something depends on it."""
 
-import subprocess
-
 import pytest
 
 from installer.actions import remove_cluster as action
@@ -88,20 +86,3 @@ def test_that_nobody_answers_is_told_and_forbids_nothing(rest):
     action._demand_no_deployments(Inventory, told.append)
 
     assert "no answer" in told[0]
-
-
-def test_our_folders_go_and_a_command_that_is_not_ours_stays(tmp_path, monkeypatch):
-    ours, theirs = tmp_path / "ours", tmp_path / "cfy_manager"
-    ours.mkdir()
-    (ours / "file").touch()
-    theirs.symlink_to("/somewhere/else")
-    monkeypatch.setattr(action, "_HOMES", (str(ours), str(tmp_path / "never-there")))
-    monkeypatch.setattr(action, "_COMMAND", str(theirs))
-
-    done = subprocess.run(
-        ["sh", "-euc", action._last_script()], capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout == f"delete {ours}\n"
-    assert not ours.exists()
-    assert theirs.is_symlink()

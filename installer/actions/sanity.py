@@ -71,7 +71,7 @@ class Sanity:
 
     def take_away(self) -> None:
         """Delete what a check of this name has left; raises NotHealthy when that fails."""
-        with self._step(f"take away {self.name}, left by a killed one"):
+        with self._step(f"delete what {self.name} left"):
             self._delete()
 
     def _there(self) -> None:

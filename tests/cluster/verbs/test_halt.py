@@ -70,6 +70,9 @@ def test_a_restart_that_pauses_a_service_is_refused_unless_that_is_accepted(pair
     assert "restart-interrupts" in refused.stderr
     assert pair.sh("manager-1", "systemctl show -P MainPID rabbitmq-server") == before
 
+    idle = pair.manage(*words[:-4], "--only", "queue", "--node", "manager-2", check=False)
+    assert (idle.returncode, "manager-2: it has no such role" in idle.stderr) == (3, True)
+
     killed_run(pair, (*words, "--interrupt"), of_kind("phase-finished", "restart/queue"))
     resumed = events_of(pair.manage(*words, "--interrupt", "--json").stdout)
     assert finished(resumed, "restart/queue") == {"manager-1": "unchanged"}

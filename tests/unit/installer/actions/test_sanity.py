@@ -144,7 +144,7 @@ def test_what_a_killed_check_left_is_taken_away_by_the_next(tmp_path, told):
 
     check(api, begun, told)
 
-    assert told == ["take away sanity-killed, left by a killed one", *STEPS]
+    assert told == ["delete what sanity-killed left", *STEPS]
     assert (api.kept, list(begun.iterdir())) == (set(), [])
 
 

@@ -33,6 +33,7 @@ from installer.report import Report
 
 _EVERYWHERE = "backup/seen by every node"
 _VERIFIED = "backup-verified.jsonl"
+_SCRATCH = f"{WORK}/verify"
 _MOST_DIFFERENCES = 5
 _RECENT = timedelta(hours=20)  # of a nightly backup: the one of the night before is older
 Plan = Callable[[BackupNodes, NodePhases, str], Iterable[Phase]]
@@ -119,7 +120,9 @@ def verify_backup(path: Path, label: str | None, node: str | None, report: Repor
         make = NodePhases(engine=nodes.engine, notify=notify, run=name.run)
         act = functools.partial(_verify, backup, folder / _VERIFIED)
         database = make.phase("verify/database", [place], quiet(act))
-        phases = (database, *verify_phases(nodes, make, backup, place))
+        others = [node for node in nodes.databases() if node != place]
+        cleared = [make.phase("verify/cleared", others, quiet(_clear))] if others else []
+        phases = (*cleared, database, *verify_phases(nodes, make, backup, place))
         run_told(phases, notify, name, abort=nodes.engine.close)
     return read_verified(inventory)[backup.label]
 
@@ -195,14 +198,19 @@ def _place(nodes: BackupNodes, wanted: str | None) -> str:
     return next((name for name in names if name != primary), names[0])
 
 
+def _clear(session: Session) -> tuple[str, ...]:
+    """Take away what a killed run has left on a node where this one restores nothing."""
+    gone = call(session, "recover", "remove", _SCRATCH).splitlines()
+    return tuple(f"remove {folder}, which a killed run has left" for folder in gone)
+
+
 def _verify(backup: BackupSet, record: Path, session: Session) -> tuple[str, ...]:
-    place = f"{WORK}/verify"
     try:
-        words = ("restore", place, "name", backup.restore_point, backup.label)
+        words = ("restore", _SCRATCH, "name", backup.restore_point, backup.label)
         told = json.loads(call(session, "recover", *words))
         demand_rows(session.name, backup, told["rows"])
     finally:
-        call(session, "recover", "remove", place)
+        call(session, "recover", "remove", _SCRATCH)
     proof = Verified(
         label=backup.label,
         node=session.name,

@@ -28,10 +28,18 @@ _REMEDIES = {
     "backup-repository-foreign": "`cluster restore` brings that database back here; "
     "or write another backup.path",
     "backup-disk-too-small": "free space there, or name another database node with --node",
-    "restore-target-not-reached": "choose an earlier moment, or leave --target-time out: "
-    "all that is archived",
+    "restore-target-not-reached": "choose an earlier moment with --target-time, or a backup with "
+    "--backup",
     "backup-failed": "mend what it tells and run the same command again; nothing was given up",
 }
+
+
+# of PostgreSQL and pgBackRest: no more WAL is there, or the backup is of a past that was left
+_NOT_REACHED = (
+    "before configured recovery target",
+    "is not a child of this server's history",
+    "forked from backup timeline",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +155,6 @@ def _code(exit_code: int, said: str) -> str:
         return "backup-repository-foreign"
     if "disk too small" in said:
         return "backup-disk-too-small"
-    if "before configured recovery target" in said:
+    if any(words in said for words in _NOT_REACHED):
         return "restore-target-not-reached"
     return "backup-failed"

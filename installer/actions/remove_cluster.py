@@ -13,6 +13,7 @@ from installer.actions.install import journaled
 from installer.actions.major_record import forget_major
 from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
+from installer.actions.restore_record import forget_restore
 from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
 from installer.actions.run_log import logged_to
 from installer.actions.under_way import hold_cluster
@@ -81,6 +82,7 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
                 results = run_told(phases, notify, name, abort=engine.close)
         forget_major(folder)
         forget_upgrade(folder)
+        forget_restore(folder)
     return Removed(results=results, left=left)
 
 

@@ -6,8 +6,9 @@ reached its target there replaces the database; what was the database is kept be
 
 import functools
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases, QuietAct, quiet
 from installer.actions.options import RunOptions
 from installer.actions.restore_phases import TRIAL, Restore
-from installer.actions.restore_target import RestoreRequest, Target, find_target
+from installer.actions.restore_record import (
+    RestoreRecord,
+    forget_restore,
+    keep_restore,
+    load_restore,
+)
+from installer.actions.restore_target import RestoreRequest, find_target
 from installer.actions.rollout import RunName, new_run, opened, roll_out, run_told, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
@@ -32,41 +39,59 @@ from installer.report import Report
 _RESUMED_FOR = timedelta(days=1)  # what an older run has restored may be out of date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """What a restore did."""
-
-    target: Target
-    node: str
-    kept: str  # the folder with the database as it was
-
-
-def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Restored:
+def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> RestoreRecord:
     """Restore a cluster; a killed run is gone on with when the same is asked again."""
     inventory = load_cluster(path)
     demand_repository(inventory)
     folder = runs_folder(inventory)
     with hold_cluster(inventory, RESTORE), logged_to(folder, "restore"):
         cluster = open_running(inventory)
-        journal = _journal(folder, request)
-        done = finished_nodes(journal, since=datetime.now(UTC) - _RESUMED_FOR)
-        with backup_nodes(inventory) as nodes:
-            target = find_target(nodes.sets(), request)
-            node = _node(nodes, done)
-        with (
-            opened(cluster.jobs()) as (engine, stages),
-            journaled(journal, report) as notify,
-        ):
-            name = RunName(new_run(), f"Restoring {inventory.name} to {request.words}")
-            make = NodePhases(engine=engine, notify=notify, run=name.run)
-            nodes = BackupNodes(inventory=inventory, engine=engine, silent={})
-            run = Restore(nodes, make, stages, target, node)
-            phases = tuple(_without_done(run.phases(), done, make))
-            run_told(phases, notify, name, abort=engine.close)
+        record = load_restore(folder)
+        if record is None or not record.is_restored or record.command != _command(path, request):
+            record = _bring_back(cluster, path, request, report)
         _converge(open_running(inventory), folder, report)  # with the keys of the backup
         forget_upgrade(folder)  # one that was unfinished: nodes are as the inventory says again
-        journal.unlink()
-    return Restored(target=target, node=node, kept=run.kept)
+        _journal(folder, request).unlink(missing_ok=True)
+        forget_restore(folder)
+    return record
+
+
+def _bring_back(
+    cluster: Cluster, path: Path, request: RestoreRequest, report: Report
+) -> RestoreRecord:
+    """Bring database and parts back; return what is known once only the services are to start."""
+    inventory, folder = cluster.inventory, runs_folder(cluster.inventory)
+    journal = _journal(folder, request)
+    done = finished_nodes(journal, since=datetime.now(UTC) - _RESUMED_FOR)
+    with backup_nodes(inventory) as nodes:
+        target = find_target(nodes.sets(), request)
+        node = _node(nodes, done)
+    with (
+        opened(cluster.jobs()) as (engine, stages),
+        journaled(journal, report) as notify,
+    ):
+        name = RunName(new_run(), f"Restoring {inventory.name} to {request.words}")
+        make = NodePhases(engine=engine, notify=notify, run=name.run)
+        nodes = BackupNodes(inventory=inventory, engine=engine, silent={})
+        run = Restore(nodes, make, stages, target, node)
+        record = RestoreRecord(
+            target=request.words,
+            command=_command(path, request),
+            label=target.backup.label,
+            node=node,
+            kept=run.kept,
+        )
+        begun = functools.partial(keep_restore, folder, record)
+        phases = tuple(_without_done(_told_of(run.phases(), begun), done, make))
+        run_told(phases, notify, name, abort=engine.close)
+    record = replace(record, is_restored=True)
+    keep_restore(folder, record)
+    return record
+
+
+def _command(path: Path, request: RestoreRequest) -> str:
+    words = ["cfy_manager", "cluster", "restore", "-i", str(path.absolute()), *request.options]
+    return shlex.join(words)
 
 
 def _journal(folder: Path, request: RestoreRequest) -> Path:
@@ -84,6 +109,20 @@ def _node(nodes: BackupNodes, done: frozenset[tuple[str, str]]) -> str:
     begun = [node for phase, node in done if phase == TRIAL]
     primary = nodes.primary()
     return next(iter([*begun, *([primary] if primary else []), *nodes.databases()]))
+
+
+def _told_of(
+    phases: Iterator[tuple[str, list[str], QuietAct]], begun: Callable[[], None]
+) -> Iterator[tuple[str, list[str], QuietAct]]:
+    """Let the trial's good end tell that from here on the cluster is changed."""
+    for name, nodes, act in phases:
+        yield name, nodes, functools.partial(_then, act, begun) if name == TRIAL else act
+
+
+def _then(act: QuietAct, begun: Callable[[], None], session: Session) -> tuple[str, ...]:
+    lines = act(session)
+    begun()
+    return lines
 
 
 def _without_done(

@@ -13,8 +13,9 @@ from installer.actions.restore_target import Target
 from installer.actions.rollout import StagesByRole
 from installer.backup.settings import WORK
 from installer.backup.streams import told
-from installer.backup.unsettled import names_by_kind, unsettle
+from installer.backup.unsettled import addresses_by_kind, unsettle
 from installer.engine.session import Session
+from installer.errors import PhaseFailed
 from installer.inventory import Role
 from installer.state import Stage
 
@@ -64,8 +65,8 @@ class Restore:
             parts = functools.partial(restore_parts, self._nodes, self._make, sets)
             yield _PARTS, [self._node], parts
         if managers:
-            names = names_by_kind(self._nodes.inventory)
-            yield _MANAGERS, managers, functools.partial(unsettle, names, managers[0])
+            nodes = addresses_by_kind(self._nodes.inventory)
+            yield _MANAGERS, managers, functools.partial(unsettle, nodes, managers[0])
 
     def _patroni(self, node: str) -> Stage:
         return next(s for s in self._stages[node]["database"] if s.name == _PATRONI)
@@ -77,9 +78,13 @@ class Restore:
         self._make.note(TRIAL, session.name, f"restore {target.backup.label} into {PLACE}")
         label = (target.backup.label,) if target.kind == "name" else ()
         words = ("restore", PLACE, target.kind, target.value or "-", *label)
-        told = json.loads(call(session, "recover", *words))
-        if target.kind == "name":
-            demand_rows(session.name, target.backup, told["rows"])
+        try:
+            told = json.loads(call(session, "recover", *words))
+            if target.kind == "name":
+                demand_rows(session.name, target.backup, told["rows"])
+        except PhaseFailed:
+            call(session, "recover", "remove", PLACE)  # as large as the database
+            raise
         rows = sum(told.get("rows", {}).values())
         counted = f", {rows} rows" if rows else ""
         return (f"restore {target.backup.label} in {told['seconds']:.0f} s{counted}",)

@@ -23,6 +23,13 @@ class RestoreRequest:
             return f"{self.moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         return f"the backup {self.label}" if self.label else "the end of the archive"
 
+    @property
+    def options(self) -> list[str]:
+        """Return the options of a command line that ask for it."""
+        if self.moment is not None:
+            return ["--target-time", self.moment.isoformat()]
+        return ["--backup", self.label] if self.label else []
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:

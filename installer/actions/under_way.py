@@ -1,4 +1,4 @@
-"""Which commands wait while an upgrade is unfinished: one rule for all that take a cluster's lock.
+"""Which commands wait while an upgrade or a restore is unfinished: one rule for all that lock.
 
 A command that is named nowhere here waits: what is new harms nothing before somebody thought of it.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from installer.actions.cluster import runs_folder
 from installer.actions.major_record import load_major, under_way
+from installer.actions.restore_record import load_restore, restore_under_way
 from installer.actions.upgrade_record import UpgradeRecord, load_record
 from installer.errors import Problem, Refused
 from installer.inventory import Inventory
@@ -17,9 +18,8 @@ from installer.lock import hold_lock
 
 UPGRADE, MAJOR_UPGRADE = "cluster upgrade", "cluster upgrade --postgresql"
 RESTORE = "cluster restore"
-_HARMLESS = frozenset(
-    ("cluster backup", "cluster backup verify", "cluster stop", "cluster remove")
-)  # of every upgrade
+_STOPPING = frozenset(("cluster stop", "cluster remove"))
+_HARMLESS = _STOPPING | {"cluster backup", "cluster backup verify"}  # of every upgrade
 # They leave every node the bundle that it has.
 _SAME_BUNDLE = frozenset(
     (
@@ -35,7 +35,7 @@ _SAME_BUNDLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unfinished:
-    """An upgrade that another run must go on with, or take back."""
+    """An upgrade that another run must go on with, or take back; or a restore."""
 
     problem: Problem
     passing: frozenset[str]  # the commands that may run meanwhile
@@ -45,7 +45,7 @@ class _Unfinished:
 def hold_cluster(inventory: Inventory, command: str) -> Iterator[None]:
     """Hold a cluster's lock for the time of a run.
 
-    Raises Refused while another run holds it, or an upgrade is unfinished that it would harm.
+    Raises Refused while another run holds it, or what is unfinished would be harmed by it.
     """
     with hold_lock(runs_folder(inventory) / "lock", command):
         demand_allowed(inventory, command)
@@ -53,7 +53,7 @@ def hold_cluster(inventory: Inventory, command: str) -> Iterator[None]:
 
 
 def demand_allowed(inventory: Inventory, command: str) -> None:
-    """Raise Refused where an upgrade is unfinished that the command would harm."""
+    """Raise Refused where an upgrade or a restore is unfinished that the command would harm."""
     found = _unfinished(inventory)
     if found is not None and command not in found.passing:
         raise Refused(found.problem)
@@ -66,6 +66,12 @@ def _unfinished(inventory: Inventory) -> _Unfinished | None:
         # what starts managers would let them write on data that are about to go
         return _Unfinished(
             problem=under_way("database", major), passing=_HARMLESS | {MAJOR_UPGRADE}
+        )
+    restore = load_restore(folder)
+    if restore is not None:
+        # a backup would take what is half restored, and end what recovers on its node
+        return _Unfinished(
+            problem=restore_under_way(folder, restore), passing=_STOPPING | {RESTORE}
         )
     record = load_record(folder)
     if record is None or not _leads_away(inventory, record):

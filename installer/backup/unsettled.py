@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from installer.backup.streams import told
 from installer.engine.session import Session
@@ -12,13 +12,16 @@ from installer.roles.manager.bootstrap import RECORD, RESTORED
 _KINDS = {"managers": Role.MANAGER, "brokers": Role.QUEUE, "databases": Role.DATABASE}
 
 
-def names_by_kind(inventory: Inventory) -> dict[str, list[str]]:
-    """Return the names of a cluster's nodes as the runtime has them."""
-    return {kind: [n.name for n in inventory.with_role(role)] for kind, role in _KINDS.items()}
+def addresses_by_kind(inventory: Inventory) -> dict[str, dict[str, str]]:
+    """Return the addresses of a cluster's nodes by name, as the runtime has them."""
+    return {
+        kind: {node.name: node.address for node in inventory.with_role(role)}
+        for kind, role in _KINDS.items()
+    }
 
 
 def unsettle(
-    names: Mapping[str, Sequence[str]], settling: str, session: Session
+    nodes: Mapping[str, Mapping[str, str]], settling: str, session: Session
 ) -> tuple[str, ...]:
     """Let a manager enter the cluster anew at its next installation, and one settle it before.
 
@@ -26,7 +29,7 @@ def unsettle(
     """
     script = f"rm -f {RECORD}\n"
     if session.name == settling:
-        text = shlex.quote(json.dumps(names))
+        text = shlex.quote(json.dumps(nodes))
         script += f"printf %s {text} > {RESTORED}.new\nmv {RESTORED}.new {RESTORED}\n"
     told(session, script)
     return ("enter the cluster anew",)

@@ -146,7 +146,7 @@ def restore(path: Path, label: str | None, moment: str | None, *, yes: bool, as_
         demand_name("cluster restore", lost, load_inventory(path).name)
     done = restore_cluster(path, request, report_for(as_json=as_json))
     if as_json:
-        facts = {"backup": done.target.backup.label, "node": done.node, "kept": done.kept}
+        facts = {"backup": done.label, "node": done.node, "kept": done.kept}
         print_text(json.dumps({"kind": "summary", **facts}))
         return
     print_text(

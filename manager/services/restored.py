@@ -1,6 +1,6 @@
 """Settle what a restored database still holds of the moment at which it was saved."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -25,6 +25,7 @@ _CUT_OFF = (
 )
 _NOT_STARTED = "A backup was restored that was taken before this execution began: it did not run."
 _KINDS = ("managers", "brokers", "databases")
+Nodes = Mapping[str, Mapping[str, str]]  # kind → name → address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +37,24 @@ class Settled:
     forgotten: tuple[str, ...]
 
 
-def settle(session: Session, nodes: Mapping[str, Collection[str]]) -> Settled:
+def settle(session: Session, nodes: Nodes) -> Settled:
     """End what ran or waited, and forget the nodes that are not of this cluster.
 
-    `nodes` has the names of managers, brokers and databases; call it while no manager runs.
+    `nodes` has the addresses of managers, brokers and databases by name; call it while no manager
+    runs. A node of the same name at another address is another machine: it enters itself anew.
     A second call finds nothing to do.
     """
     failed, cancelled = _end_executions(session)
     return Settled(failed=failed, cancelled=cancelled, forgotten=_forget_others(session, nodes))
 
 
-def parse_nodes(document: object) -> dict[str, list[str]]:
-    """Return the names of a cluster's nodes by kind; raises BadParameters."""
+def parse_nodes(document: object) -> Nodes:
+    """Return the addresses of a cluster's nodes by kind and name; raises BadParameters."""
     if not isinstance(document, dict) or document.keys() != set(_KINDS):
         raise BadParameters(f"standard input is not a JSON object of {', '.join(_KINDS)}")
-    for kind, names in document.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise BadParameters(f"`{kind}` is not a list of names")
+    for kind, nodes in document.items():
+        if not isinstance(nodes, dict) or not all(isinstance(at, str) for at in nodes.values()):
+            raise BadParameters(f"`{kind}` is not an object of names and addresses")
     return document
 
 
@@ -82,15 +84,20 @@ def _end(session: Session, keys: list[int], status: ExecutionStatus, error: str)
     ]
 
 
-def _forget_others(session: Session, nodes: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    known: tuple[tuple[str, list[str], Callable[[Session, str], object]], ...] = (
-        ("managers", [m.hostname for m in list_managers(session)], remove_manager),
-        ("brokers", [b.name for b in list_brokers(session)], remove_broker),
-        ("databases", [d.name for d in list_database_nodes(session)], remove_database_node),
+def _forget_others(session: Session, nodes: Nodes) -> tuple[str, ...]:
+    known: tuple[tuple[str, dict[str, str], Callable[[Session, str], object]], ...] = (
+        ("managers", {m.hostname: m.private_ip for m in list_managers(session)}, remove_manager),
+        ("brokers", {b.name: b.host for b in list_brokers(session)}, remove_broker),
+        (
+            "databases",
+            {d.name: d.host for d in list_database_nodes(session)},
+            remove_database_node,
+        ),
     )
     forgotten: list[str] = []
-    for kind, names, forget in known:
-        for name in sorted(set(names) - set(nodes[kind])):
+    for kind, found, forget in known:
+        for name in sorted(name for name, at in found.items() if nodes[kind].get(name) != at):
             forget(session, name)
             forgotten.append(name)
+    session.flush()  # an address may be another node's by now
     return tuple(dict.fromkeys(forgotten))

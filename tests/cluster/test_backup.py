@@ -12,7 +12,7 @@ import re
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,12 @@ NODES: list[dict[str, Any]] = [
     {"name": "node-3", "address": "10.77.0.13", "roles": ["database"]},
 ]
 DATABASES = [node["name"] for node in NODES]
+# what is bought after the loss: fewer, elsewhere, and one has the address that another had
+BOUGHT: list[dict[str, Any]] = [
+    {"name": "node-1", "address": "10.77.0.21", "roles": ["database", "queue", "manager"]},
+    {"name": "node-7", "address": "10.77.0.11", "roles": ["manager"]},
+]
+SCRATCH = "/var/lib/postgresql/backup/verify"
 SECRET, SECRET_VALUE, BLUEPRINT, AGENT = "kept_secret", "sealed in the backup", "hello", "agent_7"
 # the tables that nobody writes to but the people of this story
 TABLES = ("blueprints", "deployments", "nodes", "secrets", "users", "tenants", "plugins", TABLE)
@@ -74,18 +80,26 @@ class Story:
         assert done.returncode == Refused.exit_code, done.stdout + done.stderr
         return done.stderr
 
-    def killed(self, when: Mapping[str, str], *words: str) -> None:
-        """Begin a command and kill it at the first event that has these values."""
+    def killed(
+        self, when: Mapping[str, str], *words: str, once: Callable[[], object] = list
+    ) -> None:
+        """Begin a command and kill it at the first event that has these values, once it may be."""
         line: tuple[str | Path, ...] = ("cluster", *words, "-i", self.cluster.inventory)
-        killed_run(self.cluster, line, lambda event: when.items() <= event.items())
+
+        def is_due(event: dict[str, Any]) -> bool:
+            is_it = when.items() <= event.items()
+            if is_it:
+                once()
+            return is_it
+
+        killed_run(self.cluster, line, is_due)
 
     @property
     def operator(self) -> Operator:
-        """A person at the client, logged in to the second manager."""
+        """A person at the client, logged in to the last manager."""
         cluster = self.cluster
-        login = Login(
-            cluster.address("node-2"), 443, cluster.ca, "admin", cluster.secrets["admin_password"]
-        )
+        address = cluster.address(cluster.having("manager")[-1])
+        login = Login(address, 443, cluster.ca, "admin", cluster.secrets["admin_password"])
         before = (*TOOL, "sandbox", "exec", cluster.name, "--")
         return Operator(Cfy(cluster.inventory.parent / "cfy", login, before).log_in())
 
@@ -127,7 +141,7 @@ def _inventory(sandbox: Sandbox) -> dict[str, Any]:
     return {
         "cluster": {"name": "kept"},
         "nodes": NODES,
-        "waive": ["single-queue", "queue-beside-database"],
+        "waive": ["single-database", "single-queue", "queue-beside-database"],
         "settings": {
             "postgresql_server": {"config": {"shared_buffers": "256MB"}},
             "backup": backup,
@@ -142,7 +156,7 @@ def broker(cluster: Cluster, method: str, path: str, body: Any = None) -> tuple[
     context = ssl.create_default_context(cafile=str(cluster.ca))
     with cluster.network():
         connection = http.client.HTTPSConnection(
-            cluster.address("node-1"), 15671, context=context, timeout=30
+            cluster.address(cluster.having("queue")[0]), 15671, context=context, timeout=30
         )
         try:
             text = None if body is None else json.dumps(body)
@@ -195,7 +209,7 @@ def has_the_rows(story: Story, node: str) -> bool:
 def assert_everything_is_back(story: Story) -> None:
     """Demand the rows on every replica, and each part by its use."""
     cluster = story.cluster
-    for node in DATABASES:
+    for node in cluster.having("database"):
         wait_until(functools.partial(has_the_rows, story, node), node, timeout_s=60)
     operator = story.operator
     assert operator.cfy.json("secrets", "get", SECRET)["value"] == SECRET_VALUE
@@ -240,9 +254,25 @@ def test_a_backup_goes_on_after_a_kill_and_interrupts_nobody(story: Story, tmp_p
     assert listed["rows"][f"public.{TABLE}"] > 20
 
 
+def scratch_of(cluster: Cluster, node: str) -> str:
+    """Return the processes and folders of a proof that a node has."""
+    folder, name = SCRATCH.rsplit("/", 1)
+    look = f"ps -eo args | grep '[b]ackup/{name}' || :; cd {folder}; find . -name '{name}*' -prune"
+    return cluster.sh(node, look)
+
+
 def test_a_proof_tells_its_time_and_a_broken_backup_is_told_as_broken(story: Story):
+    """What a killed proof has left goes with the next one, on whichever node that is."""
     cluster, label = story.cluster, story.backups()[-1]["label"]
-    proof = story.summary("backup", "verify")
+    first, second = (node for node in DATABASES if node != leader(cluster))
+    begun = functools.partial(cluster.sh, first, f"until test -d {SCRATCH}; do sleep 0.1; done")
+    started = {"kind": "node-started", "phase": "verify/database"}
+    story.killed(started, "backup", "verify", "--node", first, once=begun)
+    left = scratch_of(cluster, first)
+    proof = story.summary("backup", "verify", "--node", second)
+    say(f"left of the killed proof: {left}")
+    assert "./verify" in left.splitlines()
+    assert [scratch_of(cluster, node) for node in DATABASES] == [""] * len(DATABASES)
     broken = f"{REPOSITORY}/backup/cloudify/{label} {REPOSITORY}/cfy/{label}"
     cluster.sh("store", f"tar -C / -cf /root/whole.tar {broken}; find {broken} -type f | {_BREAK}")
 
@@ -270,6 +300,10 @@ def test_a_moment_comes_back_although_the_restore_is_killed(story: Story, tmp_pa
     wanted = ("restore", "--yes", "--target-time", moment.isoformat())
 
     story.killed({"kind": "node-note", "phase": "restore/primary"}, *wanted)
+    told = story.refusal("install")
+    assert "restore-under-way" in told
+    assert f"--target-time {moment.isoformat()}" in told
+    assert "restore-under-way" in story.refusal("backup")
     began = time.monotonic()
     story.manage(*wanted)
 
@@ -281,6 +315,27 @@ def test_a_moment_before_the_backups_is_refused(story: Story):
     early = story.refusal("restore", "--yes", "--target-time", "2020-01-01T00:00:00Z")
 
     assert "restore-target-unknown" in early
+
+
+def test_an_archive_with_a_gap_is_found_out_before_anything_changes(story: Story):
+    """PostgreSQL takes a gap for the end: all that came after it would be lost in silence."""
+    cluster, primary = story.cluster, leader(story.cluster)
+    rows = hashes(cluster, primary)
+    for name in ("before", "between", "after"):
+        sql(cluster, primary, f"SELECT pg_create_restore_point('{name}')")
+        let_archive(cluster, primary)
+    segments = f"find {REPOSITORY}/archive/cloudify/*/*/ -type f -name '*-*' | sort"
+    gap = cluster.sh("store", f"{segments} | tail -2 | head -1").strip()
+    cluster.sh("store", f"mv {gap} /root/gap")
+
+    told = story.manage("restore", "--yes", check=False)
+    cluster.sh("store", f"mv /root/gap {gap}")
+
+    assert told.returncode == PhaseFailed.exit_code, told.stdout
+    assert "restore-target-not-reached" in told.stderr
+    assert leader(cluster) == primary
+    assert hashes(cluster, primary) == rows
+    assert cluster.sh(primary, "find /var/lib/postgresql/backup -name 'restore*'") == ""
 
 
 def test_the_timers_keep_everything_night_by_night(story: Story):
@@ -331,29 +386,50 @@ def make_controller(cluster: Cluster, node: str) -> None:
     cluster.on(node, "sh", "-euc", "base64 -d | tar -C / -x", input=text)
 
 
-def test_a_cluster_on_blank_machines_gets_a_moment_back(story: Story):
+def test_a_cluster_on_blank_machines_elsewhere_gets_all_back(story: Story):
     """Of the old controller there is only what the how-to says to put aside: one password."""
     cluster = story.cluster
     primary = leader(cluster)
-    story.hashes, moment = hashes(cluster, primary), datetime.now(UTC)
-    change_everything(story)
+    story.hashes = hashes(cluster, primary)
     let_archive(cluster, primary)
-    put_blank_hosts(cluster.name, DATABASES)
+    put_blank_hosts(cluster.name, DATABASES, {node["name"]: node["address"] for node in BOUGHT})
     aside = cluster.secrets["backup_keys_password"]
     for name in ("secrets.yaml", "certificates", "kept.runs"):
         subprocess.run(["rm", "-rf", cluster.inventory.with_name(name)], check=True)
     cluster.inventory.with_name("secrets.yaml").write_text(f"backup_keys_password: {aside}\n")
     cluster.inventory.with_name("secrets.yaml").chmod(0o600)
+    cluster.inventory.write_text(yaml.safe_dump(cluster.document | {"nodes": BOUGHT}))
     cluster.install()
 
     foreign = story.manage("backup", check=False)
     began = time.monotonic()
-    story.manage("restore", "--yes", "--target-time", moment.isoformat())
+    story.manage("restore", "--yes")
 
     say(f"the restore onto blank machines took {time.monotonic() - began:.0f} s")
     assert "backup-repository-foreign" in foreign.stderr
     assert_everything_is_back(story)
+    assert_addresses_are_those_of(cluster, BOUGHT)
     assert story.summary("backup", "--type", "incr")["type"] == "incr"
+
+
+def assert_addresses_are_those_of(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
+    """Demand that managers, and the agents that ask them, know these machines and no others."""
+
+    def having(role: str) -> list[list[str]]:
+        return sorted([one["name"], one["address"]] for one in nodes if role in one["roles"])
+
+    known = {
+        "manager": "SELECT hostname, private_ip FROM managers",
+        "manager's public address": "SELECT hostname, public_ip FROM managers",
+        "manager's networks": "SELECT hostname, networks->>'default' FROM managers",
+        "queue": "SELECT name, host FROM rabbitmq_brokers",
+        "queue's management": "SELECT name, management_host FROM rabbitmq_brokers",
+        "queue's networks": "SELECT name, networks->>'default' FROM rabbitmq_brokers",
+        "database": "SELECT name, host FROM db_nodes",
+    }
+    for kind, statement in known.items():
+        told = sql(cluster, leader(cluster), statement).splitlines()
+        assert sorted(line.split("|") for line in told) == having(kind.partition("'")[0]), kind
 
 
 def let_archive(cluster: Cluster, primary: str) -> None:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from tests.support.sandbox import Sandbox, sandbox_of
 
 pytestmark = pytest.mark.cluster
 
+_KINDS = ("net", "mnt", "pid")  # of namespaces
 ONE, TWO, THREE = "host-1", "host-2", "host-3"
 _PATIENCE_S = 60  # a machine with other work to do boots a host slowly
 
@@ -397,22 +397,29 @@ def traces(word: str) -> list[str]:
         ).stdout.splitlines()
         if word in line
     ]
-    for pid in all_processes():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if word in command and pid != os.getpid():
-            found.append(command.replace("\0", " "))
+    found += [f"{pid}: {text}" for pid, text in named(word).items() if pid != os.getpid()]
     return found + [str(path) for path in record.sandboxes_dir().glob(f"*{word}*")]
 
 
-def namespaces() -> Counter[str]:
-    """Return the kinds of namespaces that processes of this machine are in, with their number."""
-    links = {
-        link_of(pid, f"ns/{kind}") for pid in all_processes() for kind in ("net", "mnt", "pid")
-    }
-    return Counter(str(link).partition(":")[0] for link in links if link is not None)
+def namespaces(word: str = "") -> set[Path]:
+    """Return in which namespaces the processes are whose command or control group has the word."""
+    of_the_machine = {link_of(os.getpid(), f"ns/{kind}") for kind in _KINDS}
+    links = {link_of(pid, f"ns/{kind}") for pid in named(word) for kind in _KINDS}
+    return {link for link in links if link is not None} - of_the_machine
+
+
+def named(word: str) -> dict[int, str]:
+    """Return the processes whose command or control group has the word, with these."""
+    found = {}
+    for pid in all_processes():
+        try:
+            command, group = (Path(f"/proc/{pid}/{it}").read_text() for it in ("cmdline", "cgroup"))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        ended = not command  # and is only not reaped yet
+        if not ended and word in command + group:
+            found[pid] = command.replace("\0", " ") + group
+    return found
 
 
 @pytest.mark.usefixtures("machine")
@@ -448,17 +455,18 @@ def test_a_debian_12_host_boots():
 
 @pytest.mark.usefixtures("machine")
 def test_down_leaves_no_process_mount_namespace_or_file():
-    before = namespaces()
     name = f"test-{os.getpid()}-traces"
     with sandbox_of("traces", 2) as made:
         made.fail(FaultKind.CUT, ONE, heal_after_s=1000)
         made.fail(FaultKind.FILL_DISK, TWO)
         made.run("sh", "-c", f"sh -c 'sleep 1000; : {name}' >/dev/null 2>&1 & :")
         assert traces(name)
+        own = namespaces(name)
 
+    assert len(own) >= 7  # of the network between two hosts, and of each host
     assert traces(name) == []
     wait_until(
-        lambda: not namespaces() - before, what="the namespaces are gone", timeout_s=_PATIENCE_S
+        lambda: not namespaces() & own, what="the namespaces are gone", timeout_s=_PATIENCE_S
     )
     lifecycle.down(name)  # nothing to do is fine
 

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+_ENDING_S, _POLL_S = 30, 0.1  # a server that waits for its sessions is ended by who comes next
 SETTINGS = "/etc/pgbackrest/cfy_manager.json"
 TABLES = """
 SELECT format('%I.%I', nspname, relname) FROM pg_class
@@ -53,8 +55,14 @@ def alone(path: str, *, end_other: bool) -> Iterator[None]:
 
 
 def _end_group(number: str) -> None:
-    with contextlib.suppress(ProcessLookupError, ValueError):  # it ends, or begins, by itself
-        os.killpg(int(number), signal.SIGTERM)
+    """End a program with all that it has started, which would write on where it is tidied up."""
+    # it ends, or begins, by itself; in the end only root's shell is left, which it was started by
+    with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
+        group, until = int(number), time.monotonic() + _ENDING_S
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(_POLL_S)
 
 
 class Database:

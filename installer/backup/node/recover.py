@@ -21,6 +21,7 @@ from typing import Any
 from installer.backup.node.base import TABLES, Database, Failure, alone, run
 
 _POLL_S = 0.2
+_SEGMENT_BYTES = 16 * 1024 * 1024  # of WAL: initdb's default, which the installer keeps
 _LEAST_SPARE = 256 * 1024 * 1024  # for WAL while it recovers
 # a standby needs at least what its primary has counted, and the WAL may tell of more
 _COUNTS = {
@@ -160,22 +161,36 @@ def restore(folder: str, kind: str, target: str, label: str = "") -> int:
         words += [f"--target={target}", "--target-action=promote"]
     db.pgbackrest(*words)
     told: dict[str, Any] = {"files_s": round(time.time() - began, 1)}
-    if kind != "default":
-        told |= recovered(folder, db)
+    # without a target all of the archive is wanted: what leads there is tried as far as it goes now
+    end = {"recovery_target_lsn": end_of_archive(db)} if kind == "default" else {}
+    told |= recovered(folder, db, end)
     told["seconds"] = round(time.time() - began, 1)
     print(json.dumps(told))
     return 0
 
 
-def recovered(folder: str, db: Database) -> dict[str, Any]:
+def recovered(folder: str, db: Database, target: Mapping[str, str]) -> dict[str, Any]:
     """Recover to the target, and return what is there; nothing of it is archived."""
     with Server(folder, db) as server:
-        server.start({"recovery_target_action": "pause"})
+        server.start({"recovery_target_action": "pause", **target})
         server.wait_for("SELECT pg_get_wal_replay_pause_state()", "paused")
         return {
             "rows": server.count_rows(),
             "reached": server.ask("SELECT pg_last_xact_replay_timestamp()") or "",
         }
+
+
+def end_of_archive(db: Database) -> str:
+    """Return the place where the archive's last segment of WAL begins.
+
+    Later than any whole backup ended: what notes a backup fills segments of its own after it.
+    """
+    names = [one["max"] for stanza in db.info() for one in stanza["archive"] if one["max"]]
+    if not names:
+        raise Failure("the archive holds no WAL")
+    # timeline, then two halves of the segment's place. Source: PostgreSQL, xlog_internal.h
+    high, number = int(names[-1][8:16], 16), int(names[-1][16:24], 16)
+    return f"{high:X}/{number * _SEGMENT_BYTES:X}"
 
 
 def demand_room(folder: str, db: Database, label: str) -> None:
@@ -240,10 +255,12 @@ def forget_recovery(path: str) -> None:
 
 
 def remove(folder: str) -> int:
-    """Take away a folder that was restored, and the server that may run on it."""
+    """Take away a folder that was restored, and the server that may run on it; print what went."""
     end_server(folder, Database())
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(f"{folder}.run", ignore_errors=True)
+    for path in (folder, f"{folder}.run"):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+            print(path)
     return 0
 
 

@@ -13,7 +13,7 @@ from installer.state import Step
 USER = "cfyuser"
 _PYTHON = f"{HOME}/env/bin/python"
 RECORD = "/var/lib/cfy_manager/manager-bootstrap"
-RESTORED = "/var/lib/cfy_manager/restored-database"  # names of this cluster's nodes, as JSON
+RESTORED = "/var/lib/cfy_manager/restored-database"  # this cluster's nodes, as JSON
 # shell words of the runtime's commands
 # HOME: libpq looks for a certificate below it, and root's is closed to the runtime
 RUNTIME = (

@@ -64,8 +64,11 @@ def manager_stages(manager: ManagerSettings) -> tuple[Stage, ...]:
             name="runtime",
             after=("toolkit", "database", "queue"),
             state=_runtime(manager),
-            steps=(*creation_steps(manager), settle_step(), bootstrap_step(manager)),
+            steps=(*creation_steps(manager), settle_step()),
         ),
+        # where a database was restored nobody enters it before it is settled: in its past an
+        # address may have been another manager's
+        Stage(name="entry", steps=(bootstrap_step(manager),)),
         Stage(
             name="services",
             state=_services(manager) | web_state(manager.web),

@@ -26,9 +26,9 @@ def world(database, publisher):
 
 def the_nodes(session):
     return {
-        "managers": [m.hostname for m in session.scalars(select(Manager))],
-        "brokers": [b.name for b in session.scalars(select(Broker))],
-        "databases": [d.name for d in session.scalars(select(DatabaseNode))],
+        "managers": {m.hostname: m.private_ip for m in session.scalars(select(Manager))},
+        "brokers": {b.name: b.host for b in session.scalars(select(Broker))},
+        "databases": {d.name: d.host for d in session.scalars(select(DatabaseNode))},
     }
 
 
@@ -84,14 +84,26 @@ def test_only_what_is_still_to_come_stays_scheduled(world):
 def test_nodes_of_another_cluster_are_forgotten(world):
     with world.database.session() as session:
         before = the_nodes(session)
-    kept = before["brokers"][:1]
+    kept = dict(list(before["brokers"].items())[:1])
 
-    done = settled(world, brokers=kept, managers=[])
+    done = settled(world, brokers=kept, managers={})
 
     with world.database.session() as session:
         after = the_nodes(session)
-    assert after == before | {"brokers": kept, "managers": []}
-    assert set(done.forgotten) == {*before["brokers"][1:], *before["managers"]}
+    assert after == before | {"brokers": kept, "managers": {}}
+    assert set(done.forgotten) == {*before["brokers"], *before["managers"]} - kept.keys()
+
+
+def test_a_name_at_another_address_is_another_machine(world):
+    """Its address may be the one of another node by now, and its entry would tell agents of it."""
+    with world.database.session() as session:
+        before = the_nodes(session)
+    moved = {kind: dict.fromkeys(nodes, "10.9.9.9") for kind, nodes in before.items()}
+
+    settled(world, **moved)
+
+    with world.database.session() as session:
+        assert the_nodes(session) == {"managers": {}, "brokers": {}, "databases": {}}
 
 
 def test_a_second_time_there_is_nothing_to_do(world):
@@ -105,7 +117,7 @@ def test_a_second_time_there_is_nothing_to_do(world):
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"managers": []}, {"managers": "m-1", "brokers": [], "databases": []}, []]
+    "document", [{}, {"managers": {}}, {"managers": ["m-1"], "brokers": {}, "databases": {}}, []]
 )
 def test_names_that_are_not_lists_forget_nobody(document):
     with pytest.raises(BadParameters):

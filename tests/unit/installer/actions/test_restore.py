@@ -1,17 +1,20 @@
 """What may be restored is decided before anything is touched."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from installer.actions.backup import demand_rows
-from installer.actions.backup_nodes import chosen, demand_repository
+from installer.actions.backup_nodes import call, chosen, demand_repository
 from installer.actions.restore_target import RestoreRequest, find_target
 from installer.backup.backup_set import BackupSet, BackupType
+from installer.engine.outcome import Result
 from installer.errors import PhaseFailed, Refused
 from installer.inventory import load_inventory
 from tests.support.cluster import ROOT
 
+NOT_REACHED = "restore-target-not-reached"
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
 
@@ -102,3 +105,35 @@ def test_rows_that_were_not_counted_so_fail_a_proof(rows):
 
 def test_the_rows_that_were_counted_pass():
     demand_rows("db-1", backup("one", nodes=7), {"nodes": 7})
+
+
+@pytest.mark.parametrize(
+    ("request_", "options"),
+    [
+        (RestoreRequest(moment=FIRST), ["--target-time", "2026-01-01T02:00:00+00:00"]),
+        (RestoreRequest(label="old"), ["--backup", "old"]),
+        (RestoreRequest(), []),
+    ],
+)
+def test_a_request_is_asked_for_again_by_its_options(request_, options):
+    assert request_.options == options
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("recovery ended before configured recovery target was reached", NOT_REACHED),
+        ("requested timeline 2 is not a child of this server's history", NOT_REACHED),
+        ("target timeline 7 forked from backup timeline 5 at 0/a002cd8", NOT_REACHED),
+        ("disk too small: /var/lib has 3 MiB free", "backup-disk-too-small"),
+        ("could not connect to keeper.example.com", "backup-failed"),
+    ],
+)
+def test_a_way_that_does_not_lead_there_is_told_from_a_store_that_fails(said, code):
+    def run(*_, **__):
+        return Result(code=1, stdout="", stderr=said)
+
+    with pytest.raises(PhaseFailed) as caught:
+        call(SimpleNamespace(name="db-1", run=run), "recover", "restore")
+
+    assert caught.value.problems[0].code == code

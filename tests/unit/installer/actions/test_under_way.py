@@ -1,4 +1,4 @@
-"""What an unfinished upgrade refuses, and what may run meanwhile."""
+"""What an unfinished upgrade or restore refuses, and what may run meanwhile."""
 
 import re
 from dataclasses import replace
@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from installer.actions.backup import take_backup, verify_backup
 from installer.actions.change_members import add_nodes, remove_nodes, replace_node
 from installer.actions.departure import Place
 from installer.actions.install import InstallRequest, install_cluster
@@ -17,17 +18,32 @@ from installer.actions.networks import add_networks
 from installer.actions.options import RunOptions
 from installer.actions.renewal import RenewRequest, renew_certificates
 from installer.actions.restore import restore_cluster
+from installer.actions.restore_record import RestoreRecord, forget_restore, keep_restore
 from installer.actions.restore_target import RestoreRequest
 from installer.actions.rollover import RolloverRequest
 from installer.actions.rollover_nodes import roll_over_cluster
-from installer.actions.under_way import _HARMLESS, _SAME_BUNDLE, demand_allowed, hold_cluster
+from installer.actions.under_way import (
+    _HARMLESS,
+    _SAME_BUNDLE,
+    _STOPPING,
+    demand_allowed,
+    hold_cluster,
+)
 from installer.actions.upgrade_record import Memory, UpgradeRecord
+from installer.backup.backup_set import BackupType
 from installer.errors import Refused
 from installer.inventory import load_inventory
 from tests.support.cluster import ROOT
 
 UPGRADE = UpgradeRecord(before="/bundles/old", bundle="/bundles/new", canary="manager-2")
 MAJOR = MajorRecord(before=15, wanted=17, leader="db-1")
+RESTORING = RestoreRecord(
+    target="the end of the archive",
+    command="cfy_manager cluster restore",
+    label="20260101-020000F",
+    node="db-1",
+    kept="/data.before-restore",
+)
 BACKUP = {"repository": "directory", "path": "/srv/backups"}
 TELL = SimpleNamespace()
 
@@ -90,6 +106,40 @@ def test_what_starts_managers_is_refused_while_data_change_their_version(invento
     with pytest.raises(Refused, match="15 to 17 is under way") as refused:
         command(inventory.path)
     assert [problem.code for problem in refused.value.problems] == ["postgresql-under-way"]
+
+
+NOT_THE_RESTORE = {name: act for name, act in CONVERGING.items() if name != "restore"} | {
+    "renew": CHANGING_DATA["renew"],
+    "backup": lambda path: take_backup(path, BackupType.FULL, TELL),
+    "verify": lambda path: verify_backup(path, None, None, TELL),
+}
+
+
+@pytest.mark.parametrize("command", NOT_THE_RESTORE.values(), ids=NOT_THE_RESTORE)
+def test_what_a_restore_has_stopped_is_started_by_the_restore_only(inventory, command):
+    """An install would let managers write on data that are about to go."""
+    keep_restore(folder_of(inventory), RESTORING)
+
+    with pytest.raises(Refused, match="to the end of the archive is under way") as refused:
+        command(inventory.path)
+
+    (problem,) = refused.value.problems
+    assert problem.code == "restore-under-way"
+    assert RESTORING.command in problem.remedy
+
+
+@pytest.mark.parametrize("command", ["cluster restore", *sorted(_STOPPING)])
+def test_an_unfinished_restore_may_go_on_or_all_may_stop(inventory, command):
+    keep_restore(folder_of(inventory), RESTORING)
+
+    demand_allowed(inventory, command)
+
+
+def test_a_restore_that_ended_stands_in_nobodys_way(inventory):
+    keep_restore(folder_of(inventory), RESTORING)
+    forget_restore(folder_of(inventory))
+
+    demand_allowed(inventory, "cluster install")
 
 
 @pytest.mark.parametrize("command", sorted(_HARMLESS | _SAME_BUNDLE))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -16,12 +17,26 @@ with alone({path!r}, end_other=False):
 """
 
 
+_PARENT = """
+import subprocess
+from installer.backup.node.base import alone
+with alone({path!r}, end_other=False):
+    subprocess.run(["sh", "-c", {slow!r}])
+"""
+
+
 def holder(path, seconds):
     """Return a program that holds the lock."""
-    words = [sys.executable, "-c", _HOLD.format(path=str(path), seconds=seconds)]
+    return started(_HOLD.format(path=str(path), seconds=seconds))
+
+
+def started(program):
+    """Return a program that has told that it holds the lock; a thread reaps it, as a shell does."""
+    words = [sys.executable, "-c", program]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
+    threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
@@ -35,6 +50,14 @@ def test_what_a_killed_run_left_is_ended(tmp_path):
     """Two restores into one folder would mix their files."""
     with holder(tmp_path / "lock", 600) as left, alone(str(tmp_path / "lock"), end_other=True):
         assert left.wait(10) == -15
+
+
+def test_what_it_had_started_has_ended_too(tmp_path):
+    """A pgBackRest that is still writing would fill a folder that is being removed."""
+    lock, ended = tmp_path / "lock", tmp_path / "ended"
+    slow = f"trap 'sleep 1; touch {ended}; exit' TERM; echo held; while :; do sleep 0.1; done"
+    with started(_PARENT.format(path=str(lock), slow=slow)), alone(str(lock), end_other=True):
+        assert ended.exists()
 
 
 def test_a_backup_that_a_timer_takes_is_awaited(tmp_path):

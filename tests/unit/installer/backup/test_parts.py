@@ -214,7 +214,7 @@ def test_only_one_manager_settles():
     ask = ScriptedNodes({"m-1": (0, "", ""), "m-2": (0, "", "")})
 
     for name in ("m-1", "m-2"):
-        ask(name, lambda session: unsettle({"managers": ["m-1"]}, "m-1", session))
+        ask(name, lambda session: unsettle({"managers": {"m-1": "10.0.0.1"}}, "m-1", session))
 
     assert ["restored-database" in script for _, script in ask.scripts] == [True, False]
     assert all("rm -f" in script for _, script in ask.scripts)

@@ -1,5 +1,7 @@
 """What the programs on a node do with files; PostgreSQL itself is for the cluster tests."""
 
+import pytest
+
 from installer.backup.node import base, recover, take
 
 
@@ -56,3 +58,37 @@ def test_a_repository_of_another_database_is_told_apart(monkeypatch):
         return take.is_foreign(db)
 
     assert (foreign(), foreign(7), foreign(8), foreign(8, 7)) == (None, False, True, False)
+
+
+def archive(monkeypatch, *names):
+    db = object.__new__(base.Database)
+    stanzas = [{"archive": [{"max": name} for name in names]}]
+    monkeypatch.setattr(base.Database, "info", lambda _: stanzas)
+    return db
+
+
+def test_the_end_of_the_archive_is_a_place_in_its_last_segment(monkeypatch):
+    """A trial to the end must reach it; a place after it would never come."""
+    db = archive(monkeypatch, "0000000200000001000000A0", "000000030000000500000010")
+
+    assert recover.end_of_archive(db) == "5/10000000"
+
+
+def test_without_wal_there_is_no_end_to_recover_to(monkeypatch):
+    db = archive(monkeypatch, None)
+
+    with pytest.raises(base.Failure, match="no WAL"):
+        recover.end_of_archive(db)
+
+
+def test_what_a_killed_run_has_left_goes_and_is_told(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(base.Database, "__init__", lambda _: None)
+    folder = tmp_path / "verify"
+    for left in (folder / "base", tmp_path / "verify.run"):
+        left.mkdir(parents=True)
+
+    recover.remove(str(folder))
+    recover.remove(str(folder))
+
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out.split() == [str(folder), f"{folder}.run"]

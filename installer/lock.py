@@ -1,11 +1,11 @@
-"""One run at a time per cluster: a lock that tells who holds it."""
+"""One run at a time per cluster, and files that tell whether the process that made them runs."""
 
 import fcntl
 import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,33 @@ def hold_lock(path: Path, command: str) -> Iterator[None]:
         os.truncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def make_owned(path: Path) -> int:
+    """Make a file that is this process's for as long as it runs; return its open descriptor."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # somebody took it for an orphan before it was locked
+
+
+def orphans(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield those files whose makers died before they took them away; each is locked meanwhile."""
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                yield path
+        except BlockingIOError:  # its maker runs
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _owner(command: str) -> dict[str, str | int]:

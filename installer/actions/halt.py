@@ -1,10 +1,12 @@
 """Stop a whole cluster, clients first and the database last, and start it in the other order."""
 
 import shlex
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from installer.actions.cause import with_cause
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.node_phases import Act as NodeAct
@@ -111,10 +113,10 @@ def stop_units(session: Session, stage: Stage) -> tuple[str, ...]:
 
 def start_units(session: Session, stage: Stage) -> tuple[str, ...]:
     """Start without waiting: a member of etcd is up only once others are; the gate tells."""
-    units = _units(stage)
+    began, units = time.monotonic(), _units(stage)
     done = _systemctl(session, "start", units, "--no-block") if units else ()
     if stage.gate is not None and (problem := session.await_gate(stage.gate).problem):
-        raise PhaseFailed(problem)
+        raise PhaseFailed(with_cause(session, stage, problem, began=began))
     return done
 
 

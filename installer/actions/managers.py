@@ -1,9 +1,9 @@
 """What a day-two command does with the managers of a cluster: converge them, ask one of them."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from installer.config.source import value_at
 from installer.engine.engine import Engine
 from installer.engine.session import Session
 from installer.engine.target import target_of
-from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem
+from installer.errors import ConfigError, InstallerError, NodeUnreachable, PhaseFailed, Problem
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
@@ -45,26 +45,40 @@ class Managers:
     notify: Listener
     log_path: Path
 
-    def converge(self, title: str, *, only: tuple[str, ...] = (_CONFIG, "manager")) -> None:
+    def converge(
+        self,
+        title: str,
+        *,
+        only: tuple[str, ...] = (_CONFIG, "manager"),
+        without: Collection[str] = (),
+    ) -> None:
         """Bring each to what inventory and secrets say, one restart at a time, gated."""
         cluster = open_running(self.inventory)
-        own = {node.name for node in self.inventory.with_role(Role.MANAGER)}
+        own = {node.name for node in self.inventory.with_role(Role.MANAGER)} - {*without}
         jobs = [job for job in cluster.jobs() if job.inputs.name in own]
         with survey(jobs) as seen:
             roll_out(seen, RunOptions(title=title, only=only), self.notify)
 
+    def unreachable(self) -> dict[str, Problem]:
+        """Return the problem of each manager that does not answer."""
+        with self._engine() as engine:
+            return engine.connect()
+
     def ask_one(self, ask: Callable[[Session], T]) -> T:
         """Return what the first manager that can be reached answers."""
-        targets = [target_of(node) for node in self.inventory.with_role(Role.MANAGER)]
-        with Engine(targets) as engine:
+        names = [node.name for node in self.inventory.with_role(Role.MANAGER)]
+        with self._engine() as engine:
             unreachable = engine.connect()
-            name = next((t.name for t in targets if t.name not in unreachable), None)
+            name = next((name for name in names if name not in unreachable), None)
             if name is None:
                 raise NodeUnreachable(*unreachable.values())
             (outcome,) = engine.on_each([name], ask).values()
         if outcome.error is not None:
             raise PhaseFailed(outcome.error)
         return outcome.value  # type: ignore[return-value] # it is T when there is no error
+
+    def _engine(self) -> Engine:
+        return Engine([target_of(node) for node in self.inventory.with_role(Role.MANAGER)])
 
 
 @contextmanager
@@ -85,6 +99,8 @@ def change_cluster_key(inventory_path: Path, report: Report) -> KeyChanged:
     """Change the encryption key of a cluster's managers; again finishes what was interrupted."""
     with managers_of(inventory_path, "update-encryption-key", report) as managers:
         _demand_ours(managers.inventory, ("flask_security", "encryption_key"))
+        if away := managers.unreachable():  # before the file tells of a change
+            raise NodeUnreachable(*away.values())
         holders = KeyHolders(
             secrets_path=managers.inventory.secrets_path,
             converge=managers.converge,
@@ -96,21 +112,36 @@ def change_cluster_key(inventory_path: Path, report: Report) -> KeyChanged:
 def reset_cluster_password(inventory_path: Path, password: Secret, report: Report) -> AdminPassword:
     """Give a cluster's administrator another password, which the secrets file then holds.
 
-    A password that the managers refuse leaves the file as it was.
+    A password that the managers refuse leaves the file as it was. One of them is enough to change
+    it: those that do not answer are problems in the result.
     """
     with managers_of(inventory_path, "reset-admin-password", report) as managers:
         inventory = managers.inventory
         _demand_ours(inventory, ("manager", "security", "admin_password"))
         demand_good(password, hardening=inventory.hardening)
-        before = load_secrets(inventory.secrets_path).get("admin_password")
-        change_secrets(inventory.secrets_path, {"admin_password": password})
-        try:
-            said = managers.ask_one(functools.partial(set_on, password=password))
-        except BaseException:
-            change_secrets(inventory.secrets_path, {"admin_password": before})
-            raise
-        managers.converge("Telling the managers' config.yaml", only=(_CONFIG,))
-    return AdminPassword(said=said, kept_in=inventory.secrets_path)
+        said = _take_password(managers, password)
+        away = managers.unreachable()
+        managers.converge("Telling the managers' config.yaml", only=(_CONFIG,), without=away)
+    problems = tuple(_untold(problem) for problem in away.values())
+    return AdminPassword(said=said, kept_in=inventory.secrets_path, problems=problems)
+
+
+def _take_password(managers: Managers, password: Secret) -> str:
+    path = managers.inventory.secrets_path
+    before = load_secrets(path).get("admin_password")
+    change_secrets(path, {"admin_password": password})  # first: nobody would know it otherwise
+    try:
+        return managers.ask_one(functools.partial(set_on, password=password))
+    except InstallerError:  # an interruption leaves the new one: it may be in force
+        change_secrets(path, {"admin_password": before})
+        raise
+
+
+def _untold(problem: Problem) -> Problem:
+    remedy = (
+        f"{problem.remedy}; then `cluster install` writes the new password to config.yaml there"
+    )
+    return replace(problem, remedy=remedy)
 
 
 def _demand_ours(inventory: Inventory, key: tuple[str, ...]) -> None:

@@ -1,9 +1,11 @@
 """Start and stop the services of this node in the order in which they need each other."""
 
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
+from installer.actions.cause import with_cause
 from installer.actions.installed import STATE, this_node
 from installer.actions.node import LOGS, node_inputs
 from installer.actions.node_mark import hold_node
@@ -72,7 +74,7 @@ def _start(session: Session, stages: Sequence[Stage]) -> tuple[str, ...]:
     """Start stage by stage, each once the one before answers."""
     lines: list[str] = []
     for stage in stages:
-        units = _units(stage)
+        began, units = time.monotonic(), _units(stage)
         for unit in units:
             word = shlex.quote(unit)
             script = (
@@ -83,15 +85,15 @@ def _start(session: Session, stages: Sequence[Stage]) -> tuple[str, ...]:
             begun = _ask(session, unit, script)
             lines.append(f"start {unit}" if begun else f"{unit} runs already")
         if units and stage.gate is not None:
-            lines.append(_await(session, stage))
+            lines.append(_await(session, stage, began))
     return tuple(lines)
 
 
-def _await(session: Session, stage: Stage) -> str:
+def _await(session: Session, stage: Stage, began: float) -> str:
     assert stage.gate is not None  # noqa: S101 - asked by the caller
     result = session.await_gate(stage.gate, alone=True)
     if result.problem is not None:
-        raise PhaseFailed(result.problem)
+        raise PhaseFailed(with_cause(session, stage, result.problem, began=began))
     if result.deferred:
         return f"its peers are still missing: {stage.gate.name}"
     return f"{stage.gate.name}, after {result.seconds:.1f} s"

@@ -24,6 +24,7 @@ class AdminPassword:
 
     said: str
     kept_in: Path | None
+    problems: tuple[Problem, ...] = ()  # of managers whose config.yaml has the old one
 
 
 def demand_good(password: Secret, *, hardening: str) -> None:

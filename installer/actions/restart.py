@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +11,14 @@ from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.may_stop import demand_nodes, layout_now
 from installer.actions.restart_node import NodeRestart
-from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
+from installer.actions.restart_request import RestartRequest, demand_met
+from installer.actions.rollout import (
+    RunName,
+    StagesByRole,
+    new_run,
+    opened,
+    run_told,
+)
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.under_way import hold_cluster
@@ -33,20 +39,6 @@ _JOURNAL = "restart.jsonl"
 _ENDS = (EventKind.NODE_FINISHED, EventKind.PHASE_FINISHED)
 _FIRST_PATIENCE_S = 15.0  # what a killed run has just begun to restart comes back
 Done = frozenset[tuple[str, str]]  # phase and node
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartRequest:
-    """What the operator asked of a rolling restart."""
-
-    roles: tuple[str, ...] = ()  # all
-    nodes: tuple[str, ...] = ()  # all
-    interrupt: bool = False  # services of a single node may pause
-    again: bool = False  # begin anew instead of going on with a run that did not finish
-
-    def wants(self, role: str, node: str) -> bool:
-        """Tell whether this role is restarted on this node."""
-        return (not self.roles or role in self.roles) and (not self.nodes or node in self.nodes)
 
 
 class Wishes(Protocol):
@@ -79,6 +71,7 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
             report.tell(told)
         with opened(cluster.jobs()) as (engine, stages):
             run = RollingRestart(cluster, request, engine, stages, order)
+            demand_met(request, stages)
             if not request.interrupt:
                 run.demand_no_pause()
             with journaled(folder / _JOURNAL, report) as notify:

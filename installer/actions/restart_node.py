@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from installer.actions.cause import with_cause
 from installer.actions.cluster import Cluster
-from installer.actions.explained import explained
 from installer.actions.permission import PATIENCE_S, Permission
 from installer.actions.rollout import StagesByRole
 from installer.engine.engine import Engine
@@ -15,7 +15,6 @@ from installer.errors import InstallerError, PhaseFailed, Problem
 from installer.events import EventKind, Outcome
 from installer.state import Gate, Stage, Step, UnitTarget
 
-_AROUND_S = 5.0
 _WATCHED = ("manager", "loadbalancer")  # load balancers look at managers only
 
 
@@ -109,9 +108,7 @@ class NodeRestart:
         if stage.gate is None or not units:
             return
         if problem := self._await(session, stage.gate):
-            since_s = time.monotonic() - began + _AROUND_S
-            diagnosis = session.diagnose(stage, since_s=since_s, said=problem.what)
-            raise PhaseFailed(explained(session.name, problem, diagnosis))
+            raise PhaseFailed(with_cause(session, stage, problem, began=began))
 
     def _await(self, session: Session, gate: Gate) -> Problem | None:
         self.tell(kind=EventKind.NODE_NOTE, node=session.name, text=f"wait until {gate.name}")

@@ -1,6 +1,8 @@
 """Let a small blueprint go its whole way through a cluster, and leave nothing of it."""
 
+import functools
 import io
+import os
 import secrets
 import tarfile
 import time
@@ -10,16 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from installer.actions.cluster import open_cluster
+from installer.actions.cluster import open_cluster, runs_folder
+from installer.actions.installed import STATE
 from installer.actions.node import node_inputs
 from installer.actions.node_managers import node_with_manager
 from installer.actions.rest import Rest, administrator, node_administrator, unhealthy
 from installer.errors import NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
+from installer.lock import make_owned, orphans
 
 _STEP_S = 180
 _ASK_AGAIN_S = 0.25
+_BEGUN = "sanity"  # the folder of checks whose blueprint may be there
 _ENDED = ("terminated", "failed", "cancelled")
 _BLUEPRINT = """\
 tosca_definitions_version: cloudify_dsl_1_3
@@ -50,6 +55,7 @@ class Sanity:
     rest: Rest
     name: str
     tell: Tell
+    forget: Callable[[], None]  # told once nothing of it is there
 
     def run(self) -> None:
         """Upload, deploy, install, read what a script said, uninstall and delete.
@@ -62,6 +68,11 @@ class Sanity:
         except BaseException as error:
             self._clean_up(error)
             raise
+
+    def take_away(self) -> None:
+        """Delete what a check of this name has left; raises NotHealthy when that fails."""
+        with self._step(f"delete what {self.name} left"):
+            self._delete()
 
     def _there(self) -> None:
         name = self.name
@@ -93,7 +104,8 @@ class Sanity:
                 self._delete()
         except NotHealthy as error:
             left = f"blueprint and deployment {self.name}"
-            reason.add_note(f"It may have left {left}: {error.problems[0].brief}")
+            again = "the next check here takes them away"
+            reason.add_note(f"It may have left {left}, {again}: {error.problems[0].brief}")
 
     def _delete(self) -> None:
         if self._is_there("deployments"):
@@ -102,6 +114,7 @@ class Sanity:
         if self._is_there("blueprints"):
             self.rest.call("DELETE", f"/blueprints/{self.name}?force=true")
             self._await_gone("blueprints")
+        self.forget()
 
     def _execute(self, workflow: str) -> None:
         body = {"deployment_id": self.name, "workflow_id": workflow}
@@ -152,17 +165,28 @@ def check_cluster(inventory_path: Path, tell: Tell, *, manager: str | None = Non
     """Try the cluster by its clients' address, or one manager; return the address tried."""
     inventory = load_cluster(inventory_path)
     rest = administrator(inventory, _host(inventory, manager))
-    return _try(rest, tell)
+    return _try(rest, runs_folder(inventory) / _BEGUN, tell)
 
 
 def check_node(tell: Tell) -> str:
     """Try the manager of this node; return the address tried."""
     config = node_inputs(node_with_manager()).config
-    return _try(node_administrator(config), tell)
+    return _try(node_administrator(config), STATE / _BEGUN, tell)
 
 
-def _try(rest: Rest, tell: Tell) -> str:
-    Sanity(rest=rest, name=f"sanity-{secrets.token_hex(4)}", tell=tell).run()
+def _try(rest: Rest, begun: Path, tell: Tell) -> str:
+    """Take away what killed checks have left, then run one; `begun` has a file for each of them."""
+    begun.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in orphans(begun.iterdir()):
+        Sanity(rest=rest, name=left.name, tell=tell, forget=left.unlink).take_away()
+    name = f"sanity-{secrets.token_hex(4)}"
+    own = begun / name
+    forget = functools.partial(own.unlink, missing_ok=True)
+    descriptor = make_owned(own)
+    try:
+        Sanity(rest=rest, name=name, tell=tell, forget=forget).run()
+    finally:
+        os.close(descriptor)
     return rest.host
 
 

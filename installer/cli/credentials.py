@@ -11,6 +11,7 @@ from installer.actions.managers import change_cluster_key, reset_cluster_passwor
 from installer.actions.node_managers import change_node_key, reset_node_password
 from installer.actions.passwords import AdminPassword
 from installer.cli.options import INVENTORY, JSON
+from installer.errors import NodeUnreachable
 from installer.report import print_text, report_for
 from installer.secrets import Secret, generate_password
 
@@ -52,14 +53,18 @@ def reset_password_of_cluster(path: Path, *, generate: bool, from_stdin: bool) -
     """Give the cluster's administrator another password and unlock the account.
 
     The secrets file holds it then. It is asked for, read from standard input, or made: never
-    taken from a command line. Tokens and what runs go on.
+    taken from a command line. Tokens and what runs go on. One manager is enough; those that do
+    not answer are told at the end, with exit code 5.
 
     \b
     cfy_manager cluster reset-admin-password -i ten-nodes.yaml
     cfy_manager cluster reset-admin-password -i ten-nodes.yaml --generate
     """
     password = _password(generate=generate, from_stdin=from_stdin)
-    print_text(_summary(reset_cluster_password(path, password, report_for(as_json=False))))
+    told = reset_cluster_password(path, password, report_for(as_json=False))
+    print_text(_summary(told))
+    if told.problems:
+        raise NodeUnreachable(*told.problems)
 
 
 @click.command("update-encryption-key", context_settings=_HELP)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from installer.actions.restart import ROLES, RestartRequest, restart_cluster
+from installer.actions.restart import ROLES, restart_cluster
+from installer.actions.restart_request import RestartRequest
 from installer.cli.options import INVENTORY, JSON
 from installer.report import print_text, print_timing, report_for
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from installer.lock import make_owned, orphans
+
 SUFFIX = ".tar.gz"
+_PART = ".cfy_manager-part"  # of an archive that is not whole yet
 
 
 class Archive:
@@ -31,14 +34,25 @@ class Archive:
 
 @contextmanager
 def new_archive(target: Path, mask: Callable[[bytes], bytes]) -> Iterator[Archive]:
-    """Yield a new archive for its owner only; one that is not finished is taken away."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Yield a new archive for its owner only; it has its name once it is whole.
+
+    What a killed one left beside it is taken away.
+    """
+    for left in orphans(target.parent.glob(f".*{_PART}")):
+        left.unlink()
+    part = target.with_name(f".{target.name}{_PART}")
+    descriptor = make_owned(part)
     try:
-        with (
-            os.fdopen(descriptor, "wb") as file,
-            tarfile.open(fileobj=file, mode="w:gz") as archive,
-        ):
-            yield Archive(archive, target.name.removesuffix(SUFFIX), mask)
+        with os.fdopen(descriptor, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w:gz") as archive:
+                yield Archive(archive, target.name.removesuffix(SUFFIX), mask)
+            _name(part, target)
     except BaseException:
-        target.unlink()
+        part.unlink()
         raise
+
+
+def _name(part: Path, target: Path) -> None:
+    """Give a whole archive its name; raises FileExistsError rather than replace another's file."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    part.replace(target)

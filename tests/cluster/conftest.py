@@ -47,7 +47,7 @@ MINUTES = {
     "test_postgresql_major": 5,
     "test_interruption": 8,
     "test_engine": 1,
-    "test_verbs": 10,
+    "verbs": 11,
     "test_local_install": 7,
     "test_explain": 5,
     "test_topologies": 4,

@@ -1,10 +1,12 @@
+import fcntl
+import os
 import subprocess
 import sys
 
 import pytest
 
 from installer.errors import Refused
-from installer.lock import hold_lock
+from installer.lock import hold_lock, make_owned, orphans
 
 HOLDER = """
 import sys
@@ -50,3 +52,33 @@ def test_the_lock_is_free_after_the_run(tmp_path):
     for _ in range(2):
         with hold_lock(tmp_path / "lock", "x"):
             pass
+
+
+def test_a_file_is_an_orphan_once_its_maker_is_gone(tmp_path):
+    path = tmp_path / "owned"
+    descriptor = make_owned(path)
+    assert list(orphans([path])) == []
+
+    os.close(descriptor)
+
+    assert list(orphans([path, tmp_path / "none"])) == [path]
+
+
+def test_a_file_that_was_taken_for_an_orphan_before_it_was_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    path, lock = tmp_path / "owned", fcntl.flock
+    takers = [path.unlink]
+
+    def late(descriptor, kind):
+        for take in takers:
+            takers.remove(take)
+            take()
+        lock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+
+    descriptor = make_owned(path)
+
+    assert path.exists()
+    os.close(descriptor)

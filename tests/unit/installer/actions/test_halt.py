@@ -1,6 +1,10 @@
 """The order in which a whole cluster stops and starts."""
 
-from installer.actions.halt import start_turns, stop_turns
+import pytest
+
+from installer.actions.halt import start_turns, start_units, stop_turns
+from installer.engine.outcome import Diagnosis, GateResult, Result
+from installer.errors import PhaseFailed, Problem
 from installer.state import Gate, NodeState, Stage, Unit, UnitTarget
 
 GATE = Gate(name="g", check="true")
@@ -49,3 +53,24 @@ def test_each_role_starts_after_those_that_it_needs():
         ("start/manager/services", ["manager-1"]),
         ("start/loadbalancer/haproxy", ["lb-1"]),
     ]
+
+
+class Silent:
+    """A node whose service does not answer, and which knows why."""
+
+    name = "db-1"
+
+    def run(self, _script, timeout_s):
+        return Result(0, "start etcd", "")
+
+    def await_gate(self, gate):
+        problem = Problem(where=self.name, what="no quorum", remedy="look")
+        return GateResult(gate=gate.name, passed=False, problem=problem)
+
+    def diagnose(self, _stage, *, since_s, said):
+        return Diagnosis(journal={"etcd": "no room on the disk"}, failing=("etcd",))
+
+
+def test_a_service_that_does_not_come_is_told_with_what_it_says():
+    with pytest.raises(PhaseFailed, match=r"no quorum(.|\n)*etcd(.|\n)*no room on the disk"):
+        start_units(Silent(), stage("database/etcd", "etcd"))

@@ -30,7 +30,8 @@ from installer.actions.major_rules import (
 )
 from installer.actions.major_sides import with_major
 from installer.actions.options import RunOptions
-from installer.actions.restart import RestartRequest, restart_cluster
+from installer.actions.restart import restart_cluster
+from installer.actions.restart_request import RestartRequest
 from installer.actions.under_way import demand_allowed
 from installer.actions.upgrade import (
     UpgradeRequest,

@@ -9,7 +9,7 @@ from installer.actions import node_services
 from installer.actions.installed import Installed
 from installer.actions.node_services import ServiceVerb, control_services
 from installer.engine.observation import NodeFacts, Observation
-from installer.engine.outcome import GateResult, Result
+from installer.engine.outcome import Diagnosis, GateResult, Result
 from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.state import Gate, NodeState, Stage, Unit, UnitTarget
 
@@ -33,6 +33,7 @@ ROLES = {
 class Host:
     """Units that run, and all that was asked of them in its order."""
 
+    name: str = "this node"
     running: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     problem: Problem | None = None
@@ -53,6 +54,10 @@ class Host:
     def await_gate(self, gate, *, alone):
         self.asked.append(f"wait: {gate.name}")
         return GateResult(gate=gate.name, passed=self.problem is None, problem=self.problem)
+
+    def diagnose(self, stage, *, since_s, said):
+        self.asked.append("look for the cause")
+        return Diagnosis(matches=(), failing=("etcd",), journal={"etcd": "no room on the disk"})
 
 
 @pytest.fixture
@@ -109,10 +114,10 @@ def test_a_restart_of_one_service_leaves_the_others(host):
 def test_a_service_that_does_not_answer_ends_it(host):
     host.problem = Problem(where="this node", what="no leader", remedy="look")
 
-    with pytest.raises(PhaseFailed, match="no leader"):
+    with pytest.raises(PhaseFailed, match=r"no leader(.|\n)*no room on the disk"):
         control_services(ServiceVerb.START)
 
-    assert host.asked == ["start etcd", "wait: etcd has quorum"]
+    assert host.asked == ["start etcd", "wait: etcd has quorum", "look for the cause"]
 
 
 def test_a_unit_that_does_not_stop_is_told_with_systemds_words(host):

@@ -1,9 +1,12 @@
 """Which nodes a rolling restart takes, in which order, and when it refuses to begin."""
 
+import re
+
 import pytest
 
-from installer.actions.restart import RestartRequest, RollingRestart
-from installer.errors import Refused
+from installer.actions.restart import RollingRestart
+from installer.actions.restart_request import RestartRequest, demand_met
+from installer.errors import ConfigError, Refused
 from installer.foresight.restart_order import restart_order
 from installer.foresight.stopping import whole
 from installer.foresight.survival import Layout
@@ -43,3 +46,28 @@ def test_a_role_of_one_node_is_refused_by_name():
 
 def test_a_role_of_one_node_that_is_left_out_refuses_nothing():
     restart(roles=("database", "manager")).demand_no_pause()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"roles": ("database",), "nodes": ("m-1",)}, "m-1: it has no such role.*of: manager"),
+        (
+            {"roles": ("database",), "nodes": ("m-1",)},
+            "database: no such node.*of: db-1,",
+        ),
+        ({"roles": ("database", "manager"), "nodes": ("m-1",)}, "database: no such node"),
+        ({"roles": ("queue",)}, "queue: no such node.*none is here"),
+    ],
+)
+def test_what_is_named_and_would_restart_nothing_is_told(asked, said):
+    """An empty table looks like a restart that was done."""
+    with pytest.raises(ConfigError) as caught:
+        demand_met(RestartRequest(**asked), STAGES)
+
+    assert re.search(said, str(caught.value), re.DOTALL)
+
+
+def test_what_is_met_by_something_is_not_in_the_way():
+    demand_met(RestartRequest(roles=("database", "manager"), nodes=("db-2", "m-1")), STAGES)
+    demand_met(RestartRequest(), STAGES)

@@ -1,5 +1,6 @@
 """A blueprint goes its whole way through a cluster; whatever fails, nothing of it stays."""
 
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from installer.actions import sanity
 from installer.actions.rest import unhealthy
 from installer.actions.sanity import Sanity
 from installer.errors import NotHealthy
+from installer.lock import make_owned
 
 NAME = "sanity-0"
 STEPS = [
@@ -55,7 +57,8 @@ class Api:
         if path.endswith("/outputs"):
             return {"outputs": {"said": self.said}}
         if "?id=" in path:
-            return {"items": [{"id": NAME}] if kind in self.kept else []}
+            name = re.search(r"id=([\w-]+)", path)[1]
+            return {"items": [{"id": name}] if kind in self.kept else []}
         return {"state": "uploaded", "error": None}
 
 
@@ -66,7 +69,10 @@ def told():
 
 @pytest.fixture
 def run(told):
-    return lambda api: Sanity(rest=api, name=NAME, tell=lambda step, _: told.append(step)).run()
+    def tell(step, _):
+        told.append(step)
+
+    return lambda api: Sanity(rest=api, name=NAME, tell=tell, forget=lambda: None).run()
 
 
 def test_every_step_is_told_and_nothing_stays(run, told):
@@ -114,3 +120,53 @@ def test_an_end_that_does_not_come_is_told_with_what_was_seen_last(run, monkeypa
 
     with pytest.raises(NotHealthy, match="parsing"):
         run(api)
+
+
+def check(api, begun, told):
+    return sanity._try(api, begun, lambda step, _: told.append(step))
+
+
+@dataclass
+class Echo(Api):
+    """A cluster whose script says the word that it is given."""
+
+    def _seen(self, kind, path):
+        if path.endswith("/outputs"):
+            self.said = path.split("/")[2]
+        return super()._seen(kind, path)
+
+
+def test_what_a_killed_check_left_is_taken_away_by_the_next(tmp_path, told):
+    api = Echo(kept={"deployments", "blueprints"})
+    begun = tmp_path / "sanity"
+    begun.mkdir()
+    (begun / "sanity-killed").touch()
+
+    check(api, begun, told)
+
+    assert told == ["delete what sanity-killed left", *STEPS]
+    assert (api.kept, list(begun.iterdir())) == (set(), [])
+
+
+def test_a_check_that_runs_is_left_alone_by_another(tmp_path, told):
+    begun = tmp_path / "sanity"
+    begun.mkdir()
+    running = make_owned(begun / "sanity-running")
+
+    check(Echo(), begun, told)
+
+    os.close(running)
+    assert told == STEPS
+    assert [path.name for path in begun.iterdir()] == ["sanity-running"]
+
+
+def test_what_could_not_be_deleted_is_tried_again_by_the_next(tmp_path, told):
+    api = Echo(failing="install", broken="DELETE /deployments")
+    with pytest.raises(NotHealthy, match="broken script"):
+        check(api, tmp_path / "sanity", told)
+    assert api.kept
+
+    api.failing = api.broken = ""
+    check(api, tmp_path / "sanity", told)
+
+    assert (api.kept, list((tmp_path / "sanity").iterdir())) == (set(), [])

@@ -7,7 +7,7 @@ import pytest
 
 from installer.actions.passwords import AdminPassword, demand_good
 from installer.cli import credentials, run
-from installer.errors import ConfigError
+from installer.errors import ConfigError, Problem
 from installer.secrets import Secret
 
 
@@ -73,3 +73,15 @@ def test_a_bad_password_is_refused_before_any_change(password, hardening, code):
 
 def test_a_good_password_passes():
     demand_good(Secret("sixteen-letters!"), hardening="strict")
+
+
+def test_managers_that_could_not_be_told_come_after_the_success(monkeypatch, capsys):
+    away = Problem(where="manager-2", what="cannot log in", remedy="mend it")
+    told = AdminPassword(said="changed", kept_in=Path("/s.yaml"), problems=(away,))
+    monkeypatch.setattr(credentials, "reset_cluster_password", lambda *_: told)
+
+    assert run(["cluster", "reset-admin-password", "-i", __file__, "--generate"]) == 5
+
+    said = capsys.readouterr()
+    assert "Done: changed" in said.out
+    assert "manager-2: cannot log in" in said.err

@@ -1,12 +1,15 @@
 """A support bundle tells what it has not, and asks each role its own things."""
 
+import signal
 import subprocess
+import sys
 import tarfile
 
 import pytest
 
 from installer.errors import ConfigError, Problem
 from installer.inventory import Role
+from installer.support.archive import new_archive
 from installer.support.contents import Contents
 from installer.support.questions import questions_for
 
@@ -61,3 +64,38 @@ def test_questions_are_shell_text_without_holes():
         subprocess.run(["sh", "-n", "-c", script], check=True)
         assert "{address}" not in script
         assert "{application_database}" not in script
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from installer.support.archive import new_archive
+with new_archive(Path(sys.argv[1]), bytes) as archive:
+    archive.add("name", os.urandom(1_000_000))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_archive_has_no_name_and_the_next_takes_it_away(tmp_path):
+    target = tmp_path / "a.tar.gz"
+    done = subprocess.run([sys.executable, "-c", KILLED, target], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+
+    with new_archive(target, bytes) as archive:
+        archive.add("name", "whole")
+
+    assert texts_of(target) == {"a/name": "whole"}
+    assert list(tmp_path.iterdir()) == [target]
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_archive_that_was_made_meanwhile_is_never_replaced(tmp_path):
+    target = tmp_path / "a.tar.gz"
+
+    with pytest.raises(FileExistsError), new_archive(target, bytes):
+        target.write_text("another's")
+
+    assert target.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,9 +1,10 @@
 """What of a node's stages new certificates are about: their files, and who reads them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from installer.actions.rollout import NODE, Part, Survey
+from installer.engine.observation import Observation
 from installer.errors import Problem
 from installer.pki.listing import facts_or_none
 from installer.state import ManagedFile, NodeState, Stage, UnitTarget
@@ -36,36 +37,64 @@ def naming_part(stage: Stage) -> Stage | None:
     if part is None:
         return None
     paths = {file.path for file in part.state.files}
-    return _with_files_naming(part, stage, paths)
+    return _with_files(part, stage, lambda file: bool(_named(file.content, paths)))
 
 
-def newly_named_part(seen: Survey) -> Part:
-    """Return what takes along those only that name a file which a node does not have yet.
+def renamed_part(seen: Survey) -> Part:
+    """Return what takes along the files that are to name other certificates than they do now.
 
-    Nobody would look for it otherwise. What else waits in other files is an install's business.
+    Nobody would look for a new one otherwise, and whoever names one that is gone would go on
+    showing it. What else waits in other files is an install's business.
     """
-    new = {
-        file.path
-        for node, roles in seen.stages.items()
-        for stages in roles.values()
-        for stage in stages
-        for file in stage.state.files
-        if _PEM in file.content and file.path not in seen.observations[node].paths
-    }
+    renamed: set[str] = set()
+    for node, roles in seen.stages.items():
+        if found := {file.path for file in _renaming(roles, seen.observations[node])}:
+            # config.yaml names all of them; it is secret, so nobody sees which it names now
+            renamed |= found | {f.path for stage in roles.get(NODE, ()) for f in stage.state.files}
 
     def part(stage: Stage) -> Stage | None:
         found = certificate_part(stage)
-        return found and _with_files_naming(found, stage, new)
+        return found and _with_files(found, stage, lambda file: file.path in renamed)
 
     return part
 
 
-def _with_files_naming(part: Stage, stage: Stage, paths: Collection[str]) -> Stage:
-    files = tuple(
-        file
-        for file in stage.state.files
-        if file in part.state.files or any(path.encode() in file.content for path in paths)
-    )
+def _renaming(
+    roles: Mapping[str, Sequence[Stage]], observation: Observation
+) -> Iterator[ManagedFile]:
+    """Yield the files that are to name others, be it of those wanted or of those left over."""
+    files = [file for stages in roles.values() for stage in stages for file in stage.state.files]
+    wanted = {file.path for file in files if _PEM in file.content}
+    folders = {_folder(path) for path in wanted}
+    left = {path for path in observation.record("file") if _folder(path) in folders}
+    for file in files:
+        naming = _named(file.content, wanted | left)
+        if naming != _named_now(file, naming, observation, wanted | left):
+            yield file
+
+
+def _named_now(
+    file: ManagedFile, naming: set[str], observation: Observation, paths: Collection[str]
+) -> set[str]:
+    """Return which of the paths a file names on its node; a secret one names those that exist."""
+    before = observation.paths.get(file.path)
+    if before is None:
+        return set()
+    if before.text is None:
+        return naming & observation.paths.keys()
+    return _named(before.text.encode(), paths)
+
+
+def _named(content: bytes, paths: Collection[str]) -> set[str]:
+    return {path for path in paths if path.encode() in content}
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _with_files(part: Stage, stage: Stage, also: Callable[[ManagedFile], bool]) -> Stage:
+    files = tuple(file for file in stage.state.files if file in part.state.files or also(file))
     return replace(part, state=replace(part.state, files=files))
 
 

@@ -5,18 +5,16 @@ file replication and the status reporters restart, whom no client sees. One node
 the others when its ports are proved; after an expiry all come at once, for none works alone.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from installer.actions.broker_starts import broker_phase
 from installer.actions.certificate_part import (
-    certificate_part,
     gate_part,
     naming_part,
-    newly_named_part,
+    renamed_part,
     trust_problems,
 )
 from installer.actions.certificates import issued_problems
@@ -26,7 +24,7 @@ from installer.actions.may_stop import demand_nodes
 from installer.actions.options import RunOptions
 from installer.actions.proof import PATIENCE_S, RECOVERY_S, Proof
 from installer.actions.renewal_record import RenewalRecord
-from installer.actions.rollout import NodeJob, Survey, roll_out, survey
+from installer.actions.rollout import Survey, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.under_way import hold_cluster
@@ -121,7 +119,8 @@ class Renewal:
         nodes = self.nodes(chosen)
         cluster = open_running(self._inventory)
         jobs = [job for job in cluster.jobs() if job.inputs.name in nodes]
-        with self._survey(jobs) as seen:
+        with survey(jobs, part=naming_part, with_content=True) as seen:
+            seen = replace(seen, part=renamed_part(seen)).beside(jobs)
             self._demand_same_trust(seen)
             ports = ports_of(self._inventory, cluster.inputs)
             works = is_working(
@@ -146,14 +145,6 @@ class Renewal:
             title = "Looking at the services"
             results += roll_out(gates, RunOptions(title=title), notify)
         return issued, proof.proved, results
-
-    @contextmanager
-    def _survey(self, jobs: Sequence[NodeJob]) -> Iterator[Survey]:
-        """Look at the certificates of nodes; where the user may have named others, at who does."""
-        with survey(jobs, part=certificate_part if self._request.issue else naming_part) as seen:
-            if not self._request.issue:
-                seen = replace(seen, part=newly_named_part(seen)).beside(jobs)
-            yield seen
 
     def nodes(self, chosen: Sequence[CertificateRequest]) -> tuple[str, ...]:
         """Return the nodes of this run, and those of a run that did not end."""

@@ -171,4 +171,4 @@ def _code(shown: Shown) -> str:
     return "certificate-refused" if shown.is_current else "certificate-not-current"
 
 
-_REMEDY = "run `cfy_manager certificates renew` again: it goes on where this run ended"
+_REMEDY = "run the same command again: it goes on where this run ended"

@@ -15,6 +15,7 @@ from manager.settings import RabbitmqSettings, settings_path
 from manager.settings_file import load_settings
 
 _PULSE_S = 1.0
+_AGAIN_S = 0.2  # after a loss; while no broker answers, the original's pauses grow
 
 logger = logging.getLogger(__name__)
 
@@ -30,39 +31,46 @@ class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connection_tasks_queue = _WakingQueue(self)
+        self._ended = threading.Event()
 
     def consume(self) -> None:
         """Serve the connection until it is closed; make a new one whenever it is lost.
 
         The original's thread ends, and its workflow waits for ever, when a stream or a channel
-        breaks, or when no broker answers for ten seconds.
+        breaks, when a broker goes while a connection is made ready, or when none answers for ten
+        seconds.
         """
-        channel = self.connect()
-        while not self._closed:
+        self._ended.clear()
+        while not self._ended.is_set():
             try:
-                self._pika_connection.process_data_events(_PULSE_S)
-                self._process_publish(channel)
+                self._serve(self.connect())
             except AMQPError as error:
                 logger.warning("the brokers' connection broke: %s", describe(error))
-                channel = self._connect_again()
-        self._finish(channel)
+                self.connect_wait.clear()
+            self._leave()
+            self._ended.wait(_AGAIN_S)
 
     def close(self, wait: bool = True) -> None:
-        """Close at once, not at the next pulse: each workflow waits for it."""
+        """Close at once, not at the next pulse: each workflow waits for it.
+
+        The original forgets that it was closed when it has just connected.
+        """
         self._closed = True
+        self._ended.set()
         self._connection_tasks_queue.wake()
         super().close(wait)
 
-    def _connect_again(self) -> Any:
-        self.connect_wait.clear()
-        if self._pika_connection.is_open:  # only a channel was closed
-            self._pika_connection.close()
-        return self.connect()
-
-    def _finish(self, channel: Any) -> None:
-        try:
+    def _serve(self, channel: Any) -> None:
+        while not self._ended.is_set():
+            self._pika_connection.process_data_events(_PULSE_S)
             self._process_publish(channel)
-            self._pika_connection.close()
+        self._process_publish(channel)
+
+    def _leave(self) -> None:
+        """Close what is open yet: only a channel broke, or it was never ready, or all is done."""
+        try:
+            if self._pika_connection is not None and self._pika_connection.is_open:
+                self._pika_connection.close()
         except AMQPError as error:
             logger.info("the brokers' connection broke at its end: %s", describe(error))
 
@@ -76,7 +84,7 @@ class PromptConnection(amqp_client.AMQPConnection):  # type: ignore[misc]
             try:
                 _answer(envelope, self._perform(envelope, channel))
             except AMQPConnectionError:
-                if not self._closed:
+                if not self._ended.is_set():
                     self._connection_tasks_queue.put(envelope)
                 raise
             except Exception as error:

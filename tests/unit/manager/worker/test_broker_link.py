@@ -61,8 +61,12 @@ class Connection(PromptConnection):
     def connect(self):
         self._pika_connection = Link()
         self.links.append(self._pika_connection)
+        self._closed = False  # as the original does
+        found = self.channels.pop(0)
+        if isinstance(found, Exception):
+            raise found
         self.connect_wait.set()
-        return self.channels.pop(0)
+        return found
 
 
 @pytest.fixture
@@ -99,6 +103,44 @@ def test_a_broken_stream_or_channel_is_replaced(serve, failure):
     connection.publish({"body": "x"}, timeout=WAIT_S)
 
     assert second.done[0]["body"] == "x"
+
+
+@pytest.mark.parametrize("failure", [StreamLostError("lost"), ChannelClosedByBroker(541, "stop")])
+@pytest.mark.parametrize("before", [0, 1], ids=["first", "next"])
+def test_a_broker_that_goes_while_a_connection_is_made_ready_is_replaced(serve, failure, before):
+    """A broker that ends takes connections until the last moment, and one that begins early."""
+    broken, last = [Channel() for _ in range(before)], Channel()
+    connection = serve(*broken, failure, last)
+
+    if before:
+        connection.links[0].failures.put(StreamLostError("lost"))
+        while len(connection.links) <= before:
+            threading.Event().wait(0.01)
+    connection.publish({"body": "x"}, timeout=WAIT_S)
+
+    done = [message["body"] for channel in (*broken, last) for message in channel.done]
+    assert done == ["x"]
+    assert not connection.links[before].is_open
+
+
+def test_closing_ends_a_connection_that_is_being_made(serve):
+    """It would be served for ever: the original takes it for a new beginning."""
+    connection = serve(Channel(), Channel())
+    connect, connecting = connection.connect, threading.Event()
+
+    def slowly():
+        connecting.set()
+        connection._ended.wait(WAIT_S)
+        return connect()
+
+    connection.connect = slowly
+    connection.links[0].failures.put(StreamLostError("lost"))
+    assert connecting.wait(WAIT_S)
+    thread = connection._consumer_thread
+    connection.close(wait=False)
+
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
 
 
 def test_what_met_a_lost_stream_is_sent_on_the_next(serve):

@@ -6,7 +6,6 @@ The tests stand in the order of its life.
 import base64
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -20,7 +19,8 @@ import pytest
 import yaml
 
 from tests.support.by_hand import Host
-from tests.support.cluster import ROOT, TOOL, Cluster, tool, wait_until
+from tests.support.cluster import Cluster, tool
+from tests.support.killed import killed_when
 from tests.support.sandbox import Sandbox, sandbox_of
 from tests.support.secret_scan import Needles, walk
 
@@ -62,21 +62,6 @@ class Life:
 
     def manage(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return self.cluster.manage(*self.words(*words), **options)
-
-    def killed(self, *words: str, when: Any, what: str) -> None:
-        """Begin a command and kill it as soon as a condition holds."""
-        process = subprocess.Popen(
-            (*TOOL, "sandbox", "exec", self.cluster.name, "--", *TOOL, *self.words(*words)),
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            wait_until(when, what, timeout_s=600)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
     def needles(self) -> dict[str, str]:
         """Return every password, token and private key of the cluster by its name."""
@@ -196,10 +181,11 @@ def test_a_network_reaches_certificates_services_and_tables_also_after_a_kill(li
     for node, address in EDGE.items():
         life.cluster.sh(node, f"ip address add {address}/24 dev host0")
 
-    life.killed(
-        *("add-networks", *WISHES),
-        when=lambda: "edge" in life.cluster.inventory.read_text(),
-        what="the inventory has the network",
+    killed_when(
+        life.cluster,
+        life.words("add-networks", *WISHES),
+        "the inventory has the network",
+        lambda: "edge" in life.cluster.inventory.read_text(),
     )
     told = life.manage("add-networks", *WISHES).stdout
 
@@ -249,10 +235,11 @@ def test_nobody_removes_a_cluster_by_a_wrong_word(life: Life):
 
 def test_a_removal_that_was_killed_is_finished_by_the_next_and_nothing_is_left(life: Life):
     began = time.monotonic()
-    life.killed(
-        *("remove", "--yes"),
-        when=lambda: "gone" in life.cluster.sh("lb-1", "command -v haproxy || echo gone"),
-        what="the first packages are gone",
+    killed_when(
+        life.cluster,
+        life.words("remove", "--yes"),
+        "the first packages are gone",
+        lambda: "gone" in life.cluster.sh("lb-1", "command -v haproxy || echo gone"),
     )
 
     told = life.manage("remove", "--yes").stdout

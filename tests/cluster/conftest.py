@@ -41,7 +41,7 @@ MINUTES = {
     "test_network_matrix": 2,
     "test_virtual_address": 2,
     "compact": 13,
-    "test_certificates_live": 14,
+    "certificates": 14,
     "members": 12,
     "test_backup": 11,
     "test_postgresql_major": 5,

@@ -1,6 +1,7 @@
 """`cfy_manager certificates` of a cluster in the sandbox, and certificates that a user brings."""
 
 import json
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from installer.pki.facts import issuer_name
 from tests.support.cluster import Cluster
 from tests.support.killed import Event, events_of
 from tests.support.losses import say
+from tests.support.tls import trusting
 from tests.unit.installer.pki.makers import Made, leaf
 
 
@@ -46,6 +49,17 @@ class Listing:
 def live(cluster: Cluster) -> Listing:
     said = certificates(cluster, "list", "--live", "--json", check=False)
     return Listing(said.returncode, json.loads(said.stdout)["ports"])
+
+
+def shown_to(cluster: Cluster, trusted: Path) -> str:
+    """Return who issued what the load balancer shows to a client."""
+    with (
+        cluster.network(),
+        socket.create_connection((cluster.entry, 443), timeout=10) as plain,
+        trusting(trusted).wrap_socket(plain, server_hostname=cluster.entry) as secure,
+    ):
+        found = secure.getpeercert(binary_form=True)
+    return issuer_name(x509.load_der_x509_certificate(found or b""))
 
 
 def authority(cluster: Cluster, stem: str = "ca") -> Made:
@@ -95,6 +109,12 @@ class Own:
         """Name it in the inventory, as an operator does for `certificates replace`."""
         document = self.cluster.document
         document["settings"]["ssl_inputs"] = self.paths(self.folder)
+        self.cluster.inventory.write_text(yaml.safe_dump(document))
+
+    def name_no_more(self) -> None:
+        """Take it from the inventory again; its files stay where they are."""
+        document = self.cluster.document
+        del document["settings"]["ssl_inputs"]
         self.cluster.inventory.write_text(yaml.safe_dump(document))
 
     def files(self) -> dict[str, bytes]:

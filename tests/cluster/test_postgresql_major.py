@@ -66,6 +66,7 @@ class Story:
     last: tuple[str, str] = ("", "")
     refused: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
     killed: list[list[Event]] = field(default_factory=list)
+    back_killed: list[Event] = field(default_factory=list)
     back: list[Event] = field(default_factory=list)
     done: list[Event] = field(default_factory=list)
     backups: list[dict[str, Any]] = field(default_factory=list)
@@ -145,7 +146,7 @@ def paused(cluster: Cluster, verb: str) -> None:
 
 @pytest.fixture(scope="module")
 def story(small: Cluster) -> Story:
-    """Refused; killed while converting; taken back; killed again later; gone on with."""
+    """Refused; killed while converting; taken back by two runs; killed later; gone on with."""
     fill = f"INSERT INTO kept SELECT n, md5(n::text) FROM generate_series(1, {ROWS}) n"
     sql(small, leader(small), f"CREATE TABLE kept (number int PRIMARY KEY, text text); {fill}")
     told = Story(first=look(small))
@@ -159,6 +160,9 @@ def story(small: Cluster) -> Story:
     told.killed.append(killed_run(small, begun, in_phase("postgresql/convert")))
     bundle = ("cluster", "upgrade", "-i", small.inventory, "--bundle", "templates", "--dry-run")
     told.refused["a bundle beside one under way"] = small.manage(*bundle, check=False)
+    told.refused["a start on a node"] = small.on("node-1", "cfy_manager", "start", check=False)
+    back = words_of(small, "--roll-back")
+    told.back_killed = killed_run(small, back, after_phase("postgresql/old primary"))
     told.back = events_of(upgrade(small, "--roll-back", "--json").stdout)
     told.after_back = look(small)
 
@@ -179,6 +183,7 @@ def story(small: Cluster) -> Story:
         ("Patroni is paused, and nobody accepted a pause", "restart-interrupts"),
         ("no bundle has it", "postgresql-not-there"),
         ("a bundle beside one under way", "postgresql-under-way"),
+        ("a start on a node", "postgresql-under-way"),
     ],
 )
 def test_nothing_begins_that_cannot_end_or_that_nobody_accepted(story, why, code):
@@ -188,8 +193,10 @@ def test_nothing_begins_that_cannot_end_or_that_nobody_accepted(story, why, code
     assert code in refused.stderr
 
 
-def test_a_killed_run_is_taken_back_with_all_rows(story):
+def test_a_killed_run_is_taken_back_with_all_rows_by_two_runs(story):
+    """The first way back ends when the old primary leads again, and nobody follows it yet."""
     assert story.killed[0][-1]["phase"] == "postgresql/convert"
+    assert story.back_killed[-1]["phase"] == "postgresql/old primary"
     assert story.back[-1]["kind"] == "postgresql-roll-back"
     assert story.first[0].startswith(f"{OLD}.")
     assert story.first[1].startswith(f"{ROWS} ")

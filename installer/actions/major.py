@@ -1,7 +1,7 @@
 """Change PostgreSQL's major version of a cluster, go back, and remove what was before."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from installer.actions.major_rules import (
 )
 from installer.actions.major_sides import Side
 from installer.actions.major_work import JOURNAL, LOG, sides, switch_between, working
-from installer.actions.node_mark import unmark_script
+from installer.actions.node_mark import unmark
 from installer.actions.options import RunOptions
 from installer.actions.rollout import roll_out, survey
 from installer.actions.run_log import logged_to
@@ -215,14 +215,7 @@ def _converge(path: Path, report: Report, title: str) -> None:
         journaled(folder / "journal.jsonl", report) as notify,
     ):
         roll_out(seen, RunOptions(title=title), notify)
-        _unmark(seen.engine, [node.name for node in inventory.nodes])
-
-
-def _unmark(engine: Engine, nodes: Sequence[str]) -> None:
-    """Let commands on the nodes themselves go on; raises PhaseFailed where one keeps the mark."""
-    ended = engine.on_each(nodes, lambda session: session.run(unmark_script()))
-    if failed := [outcome.error for outcome in ended.values() if outcome.error is not None]:
-        raise PhaseFailed(*failed)
+        unmark(seen.engine, [node.name for node in inventory.nodes])
 
 
 def _demand_same(record: MajorRecord, wanted: int) -> None:

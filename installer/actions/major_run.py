@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from installer.actions.backup_nodes import call
 from installer.actions.halt import stop_units
-from installer.actions.major_record import MajorRecord, under_way
+from installer.actions.major_record import MajorRecord
 from installer.actions.major_sides import Side
 from installer.actions.node_mark import mark_script
 from installer.actions.node_phases import NodePhases, QuietAct, demand_gate, quiet
+from installer.actions.under_way import major_mark
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem
 from installer.phases import Phase
@@ -125,7 +126,7 @@ class Switch:
     def _mark(self, session: Session) -> tuple[str, ...]:
         """Let nobody start anything on the node by itself."""
         begun = MajorRecord(before=self.old.major, wanted=self.new.major, leader=self.leader)
-        _run(session, mark_script(under_way(session.name, begun)))
+        _run(session, mark_script(major_mark(session.name, begun)))
         return ()
 
     def _stop_managers(self, session: Session) -> tuple[str, ...]:

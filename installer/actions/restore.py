@@ -15,6 +15,7 @@ from pathlib import Path
 from installer.actions.backup_nodes import BackupNodes, backup_nodes, demand_repository
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
+from installer.actions.node_mark import unmark
 from installer.actions.node_phases import NodePhases, QuietAct, quiet
 from installer.actions.options import RunOptions
 from installer.actions.restore_phases import TRIAL, Restore
@@ -151,3 +152,4 @@ def _converge(cluster: Cluster, folder: Path, report: Report) -> None:
         journaled(folder / "journal.jsonl", report) as notify,
     ):
         roll_out(seen, RunOptions(title="Starting what was restored"), notify)
+        unmark(seen.engine, seen.stages)  # the bundle of an unfinished upgrade is gone from them

@@ -12,11 +12,17 @@ from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
 from installer.actions.may_stop import layout_now
+from installer.actions.node_mark import unmark
 from installer.actions.restart import Done
 from installer.actions.rollout import opened, stages_seen
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
-from installer.actions.under_way import UPGRADE, demand_allowed, hold_cluster
+from installer.actions.under_way import (
+    UPGRADE,
+    demand_allowed,
+    hold_cluster,
+    unfinished,
+)
 from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
 from installer.actions.upgrade_record import Memory, UpgradeRecord, forget_upgrade, load_record
 from installer.actions.upgrade_rules import upgrade_problems
@@ -97,8 +103,8 @@ def upgrade_cluster(path: Path, request: UpgradeRequest, report: Report) -> tupl
                 report.tell("Every node is as the bundle says; nothing to upgrade.")
                 return ()
             results = _follow(found, request, report, folder)
-        if not request.canary_only:
-            _finish(found, folder)
+            if not request.canary_only:
+                _finish(found, folder)
         return results
 
 
@@ -115,12 +121,12 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
         with opened(cluster.jobs()) as (engine, stages):
             newer = load_bundle(Path(record.bundle))
             way = _way(engine, cluster, newer)
-            del stages
             order = restart_order(layout_now(inventory), look_around(inventory))
             turns = _Turns(plan=way.plan, interrupt=interrupt)
             run = RollBack(cluster, turns, engine, way, order)
             with journaled(folder / _JOURNAL, report) as notify:
                 results = run.go(Done(), notify)
+            unmark(engine, stages)
         forget_upgrade(folder)
         return results
 
@@ -178,6 +184,8 @@ def _follow(
     memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"]))
     course = Course(
         memory=memory,
+        mark=unfinished(inventory),
+        forget=functools.partial(_forget, found, memory),
         way_back=functools.partial(_way_back, found, memory),
         inventory_path=inventory.path,
         observe_s=request.observe_s,
@@ -237,6 +245,12 @@ def _demand_way_back(record: UpgradeRecord | None) -> UpgradeRecord:
     raise Refused(Problem(where="--roll-back", what=what, remedy=remedy, code="no-way-back"))
 
 
+def _forget(found: _Opened, memory: Memory) -> None:
+    """Let no upgrade be under way, here and on the nodes: the canary is as before."""
+    unmark(found.engine, found.way.stages)
+    memory.forget()
+
+
 def _way_back(found: _Opened, memory: Memory) -> Way | None:
     """Return how the canary becomes as it was; None when its bundle is not known here."""
     if not memory.record.before or memory.record.before == memory.record.bundle:
@@ -254,8 +268,9 @@ def _way(engine: Engine, cluster: Cluster, newer: Bundle) -> Way:
 
 
 def _finish(found: _Opened, folder: Path) -> None:
-    """Let the inventory name the new bundle: the next install keeps it."""
+    """Let the nodes be free for others, and the inventory name the bundle: an install keeps it."""
     inventory, bundle = found.cluster.inventory, found.way.plan.bundle.path
+    unmark(found.engine, found.way.stages)
     record = load_record(folder)
     if record is not None:
         Memory(folder, replace(record, is_finished=True))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cluster import Cluster
+from installer.actions.node_mark import Mark, mark_script
+from installer.actions.node_phases import NodePhases, quiet
 from installer.actions.restart import Done, RollingRestart, Wishes, in_turn, tell_of
 from installer.actions.rollout import TOOLKIT, StagesByRole
 from installer.actions.transfer import send_bundle
@@ -15,6 +17,8 @@ from installer.actions.upgrade_node import NodeUpgrade
 from installer.actions.upgrade_plan import ROLES, UpgradePlan
 from installer.actions.upgrade_record import Memory
 from installer.engine.engine import Engine
+from installer.engine.session import Session
+from installer.errors import PhaseFailed, Problem
 from installer.events import EventKind, Listener, Outcome
 from installer.foresight.restart_order import Order
 from installer.phases import Phase, PhaseResult
@@ -63,6 +67,8 @@ class Course:
     """What decides how far an upgrade goes, and what it keeps in mind."""
 
     memory: Memory
+    mark: Mark | None  # what nodes tell others until the upgrade ends; None: nothing must wait
+    forget: Callable[[], None]  # called once the canary is back: no upgrade is under way then
     way_back: Callable[[], Way | None]
     inventory_path: Path
     observe_s: float
@@ -86,6 +92,11 @@ class Upgrade(RollingChange):
             previous = (phase.name,)
 
     def _in_order(self, notify: Listener, run: str) -> Iterator[Phase]:
+        if (mark := self._course.mark) is not None:
+            make = NodePhases(engine=self._engine, notify=notify, run=run)
+            yield make.phase(
+                "upgrade/mark", [*self._stages], quiet(functools.partial(_leave_mark, mark))
+            )
         if nodes := self._way.plan.nodes:
             name = "upgrade/transfer"
             work = functools.partial(send_bundle, name, self._cluster, nodes)
@@ -112,7 +123,7 @@ class Upgrade(RollingChange):
             inventory_path=course.inventory_path,
             observe_s=course.observe_s,
             is_proven=lambda: self._course.memory.note(proven=True),
-            is_back=course.memory.forget,
+            is_back=course.forget,
         )
         yield Phase(name=name, nodes=(node,), work=functools.partial(canary, name))
 
@@ -180,6 +191,15 @@ def node_upgrade(  # noqa: PLR0913 - what a turn knows
         plan=way.plan,
         back=way.back,
     )
+
+
+def _leave_mark(mark: Mark, session: Session) -> tuple[str, ...]:
+    """Let a node tell others what is under way; raises PhaseFailed."""
+    done = session.run(mark_script(mark))
+    if done.code:
+        remedy = f"look at /var/lib/cfy_manager on {session.name}, then run the command again"
+        raise PhaseFailed(Problem(where=session.name, what=done.last_words(), remedy=remedy))
+    return ()
 
 
 def _run_step(

@@ -4,6 +4,7 @@ Everything happens in a fixture; the tests look at what was told, and at what cl
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,8 +55,10 @@ class Upgraded:
     planned: str
     failed: subprocess.CompletedProcess[str]
     kept: Sight  # after the canary went back
+    marked: dict[str, list[str]] = field(default_factory=dict)  # moment → nodes
     begun: list[Event] = field(default_factory=list)  # killed when the next canary was new
     meanwhile: list[subprocess.CompletedProcess[str]] = field(default_factory=list)
+    back_killed: list[Event] = field(default_factory=list)
     back: list[Event] = field(default_factory=list)  # by hand
     taken_back: Sight | None = None
     killed: list[Event] = field(default_factory=list)
@@ -92,15 +95,21 @@ def upgraded(compact: Cluster, bundle: Path, tmp_path_factory: pytest.TempPathFa
             failed=upgrade(compact, *wrong, check=False),
             kept=look(compact),
         )
+        seen.marked["a canary that failed"] = marked(compact)
         words = words_of(compact.inventory, "--bundle", good, "--canary", CANARY)
         seen.begun = killed_run(compact, (*words, "--without-backup"), canary_is_new)
-        seen.meanwhile = refused_meanwhile(compact)
+        seen.marked["under way"] = marked(compact)
+        seen.meanwhile = refused_meanwhile(compact, folder)
+        back = words_of(compact.inventory, "--roll-back")
+        seen.back_killed = killed_run(compact, back, canary_is_down)
         seen.back = events_of(upgrade(compact, "--roll-back", "--json").stdout)
         seen.taken_back = look(compact)
+        seen.marked["taken back"] = marked(compact)
         seen.killed = killed_run(compact, words, in_the_middle())
         seen.middle = look(compact)
         seen.resumed = events_of(upgrade(compact, "--json").stdout)
     seen.end = look(compact)
+    seen.marked["the end"] = marked(compact)
     return seen
 
 
@@ -129,14 +138,32 @@ def canary_is_new(event: Event) -> bool:
     return is_there and event["text"].startswith("a blueprint goes")
 
 
-def refused_meanwhile(cluster: Cluster) -> list[subprocess.CompletedProcess[str]]:
-    """Run what would bring the canary back to the bundle before, unasked."""
+def canary_is_down(event: Event) -> bool:
+    """Tell the moment when a canary on its way back has stopped."""
+    is_there = event.get("phase") == "roll-back/manager" and event["kind"] == "node-note"
+    return is_there and event["text"].startswith("replace")
+
+
+def refused_meanwhile(cluster: Cluster, folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """Run what would bring nodes back to the bundle before, unasked: here, there, and on them."""
+    elsewhere = folder / "elsewhere"
+    shutil.copytree(cluster.inventory.parent, elsewhere, ignore=shutil.ignore_patterns("*.runs"))
     commands = (
-        ("cluster", "install"),
-        ("cluster", "restore", "--yes"),
-        ("certificates", "rollover"),
+        ("cluster", "install", "-i", cluster.inventory),
+        ("cluster", "restore", "--yes", "-i", cluster.inventory),
+        ("certificates", "rollover", "-i", cluster.inventory),
+        ("cluster", "install", "-i", elsewhere / cluster.inventory.name),
     )
-    return [cluster.manage(*each, "-i", cluster.inventory, check=False) for each in commands]
+    return [
+        *(cluster.manage(*each, check=False) for each in commands),
+        *(cluster.on(node, "cfy_manager", "install", check=False) for node in (CANARY, "node-3")),
+    ]
+
+
+def marked(cluster: Cluster) -> list[str]:
+    """Return the nodes that tell others of an upgrade under way."""
+    script = "[ ! -e /var/lib/cfy_manager/under-way.json ] || echo marked"
+    return [node for node in cluster.nodes if cluster.sh(node, script)]
 
 
 def in_the_middle() -> Callable[[Event], bool]:
@@ -207,8 +234,21 @@ def test_what_would_undo_an_upgrade_under_way_is_refused(upgraded):
         assert "upgrade-under-way" in refused.stdout + refused.stderr
 
 
+def test_every_node_tells_of_an_upgrade_until_it_ends_or_is_taken_back(upgraded, compact):
+    assert upgraded.marked == {
+        "a canary that failed": [],
+        "under way": [*compact.nodes],
+        "taken back": [],
+        "the end": [],
+    }
+
+
 def test_a_canary_goes_back_by_hand_too(upgraded):
-    """It works on the schema that the new release has grown; the next upgrade begins anew."""
+    """It works on the schema that the new release has grown; the next upgrade begins anew.
+
+    The first way back ends in its middle, with the canary down.
+    """
+    assert upgraded.back_killed[-1]["node"] == CANARY
     assert finished(upgraded.back, "roll-back/manager") == {CANARY: "changed"}
     assert upgraded.taken_back.versions == upgraded.begin.versions
     assert upgraded.taken_back.revision == "0004"

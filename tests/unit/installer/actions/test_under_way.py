@@ -1,12 +1,15 @@
 """What an unfinished upgrade or restore refuses, and what may run meanwhile."""
 
 import re
+import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import yaml
 
+from installer.actions import under_way
 from installer.actions.backup import take_backup, verify_backup
 from installer.actions.change_members import add_nodes, remove_nodes, replace_node
 from installer.actions.departure import Place
@@ -15,6 +18,7 @@ from installer.actions.major import MajorRequest, roll_back_postgresql, upgrade_
 from installer.actions.major_record import MajorRecord, keep_major, load_major
 from installer.actions.managers import change_cluster_key
 from installer.actions.networks import add_networks
+from installer.actions.node_mark import Mark, mark_script
 from installer.actions.options import RunOptions
 from installer.actions.renewal import RenewRequest, renew_certificates
 from installer.actions.restore import restore_cluster
@@ -28,9 +32,12 @@ from installer.actions.under_way import (
     _STOPPING,
     demand_allowed,
     hold_cluster,
+    major_mark,
+    unfinished,
 )
 from installer.actions.upgrade_record import Memory, UpgradeRecord
 from installer.backup.backup_set import BackupType
+from installer.engine.outcome import Outcome, Result
 from installer.errors import Refused
 from installer.inventory import load_inventory
 from tests.support.cluster import ROOT
@@ -154,6 +161,7 @@ def test_commands_that_may_run_are_those_that_take_the_lock():
     folder = ROOT / "installer" / "actions"
     text = "\n".join(path.read_text() for path in folder.glob("*.py"))
     held = set(re.findall(r'(?:hold_cluster|site_of|managers_of)\(\w+, f?"([^"]+)"', text))
+    held |= set(re.findall(r'hold_node\("([^"]+)"', text))
     expanded = {f"cluster {verb}" for verb in ("start", "stop", "reset-admin-password")}
 
     assert held | expanded >= _HARMLESS | _SAME_BUNDLE
@@ -198,3 +206,102 @@ def test_a_refused_command_leaves_the_lock_to_the_next(inventory):
 
     with hold_cluster(inventory, "cluster upgrade"):
         pass
+
+
+class MarkedNodes:
+    """An engine whose nodes bear marks."""
+
+    marks: ClassVar[dict[str, str]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def __init__(self, targets):
+        self._names = [target.name for target in targets]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def connect(self):
+        return {"db-3": "it is lost"}
+
+    def on_each(self, nodes, fn):
+        self.asked.extend(nodes)
+        return {node: Outcome(value=fn(self._session(node))) for node in nodes}
+
+    def _session(self, node):
+        return SimpleNamespace(run=lambda _: Result(0, self.marks.get(node, ""), ""))
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    monkeypatch.setattr(under_way, "Engine", MarkedNodes)
+    monkeypatch.setattr(MarkedNodes, "marks", {})
+    monkeypatch.setattr(MarkedNodes, "asked", [])
+    return MarkedNodes
+
+
+def mark_text(mark, tmp_path):
+    """Return what a node's file holds."""
+    subprocess.run(("sh", "-eu", "-c", mark_script(mark, tmp_path)), check=True)
+    return (tmp_path / "under-way.json").read_text()
+
+
+def bundle_mark(inventory):
+    begun(inventory)
+    mark = unfinished(inventory)
+    (folder_of(inventory) / "upgrade.json").unlink()  # another controller began it
+    return mark
+
+
+def test_an_install_by_another_controller_is_refused_by_what_nodes_bear(inventory, nodes, tmp_path):
+    nodes.marks["db-2"] = mark_text(bundle_mark(inventory), tmp_path)
+
+    with (
+        pytest.raises(Refused, match="under way") as refused,
+        hold_cluster(inventory, "cluster install"),
+    ):
+        pass
+
+    (problem,) = refused.value.problems
+    assert (problem.where, problem.code) == ("db-2", "upgrade-under-way")
+    assert "controller that began it" in problem.remedy
+    assert "db-3" not in nodes.asked
+
+
+def test_another_controller_may_do_what_the_first_one_may(inventory, nodes, tmp_path):
+    nodes.marks["db-2"] = mark_text(bundle_mark(inventory), tmp_path)
+
+    for command in ("cluster restart", "cluster upgrade", "certificates renew"):
+        with hold_cluster(inventory, command):
+            pass
+
+
+def test_nodes_are_not_asked_what_this_controller_began_itself(inventory, nodes, tmp_path):
+    """With the new bundle in the inventory it may replace a node that was lost meanwhile."""
+    nodes.marks["db-2"] = mark_text(bundle_mark(inventory), tmp_path)
+    begun(inventory, bundle="/bundles/old")
+
+    with hold_cluster(inventory, "cluster replace-node"):
+        assert nodes.asked == []
+
+
+def test_unmarked_nodes_let_everything_run(inventory, nodes):
+    with hold_cluster(inventory, "cluster install"):
+        assert "db-1" in nodes.asked
+
+
+@pytest.mark.parametrize(
+    ("mark", "passing"),
+    [
+        ("bundle", {"stop", "remove", "start", "restart", "dbs reinit", "reset-admin-password"}),
+        ("major", {"stop", "remove"}),
+    ],
+)
+def test_a_node_s_own_commands_are_ruled_as_the_cluster_s(inventory, mark, passing):
+    found: Mark = bundle_mark(inventory) if mark == "bundle" else major_mark("db-1", MAJOR)
+    own = ("install", "start", "stop", "restart", "remove", "add-networks", "dbs reinit")
+    commands = (*own, "reset-admin-password", "update-encryption-key")
+
+    assert {command for command in commands if not found.forbids(command)} == passing

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from installer.actions import upgrade_canary
+from installer.actions.node_mark import Mark
 from installer.actions.restart_node import Done
 from installer.actions.rollout import TOOLKIT
 from installer.actions.upgrade import _demand_way_back, _Turns
@@ -30,7 +31,9 @@ MOVED = Turn(packages=(Move("p", "1", "2"),))
 RECORD = UpgradeRecord(before="old", bundle="new", canary="m-2")
 
 
-def phases(tmp_path, *, record=RECORD, canary_only=False, changed=("database", "manager")):
+def phases(
+    tmp_path, *, record=RECORD, canary_only=False, changed=("database", "manager"), mark=None
+):
     turns = {
         node: {role: MOVED for role in roles if role in changed} for node, roles in STAGES.items()
     }
@@ -41,6 +44,8 @@ def phases(tmp_path, *, record=RECORD, canary_only=False, changed=("database", "
     run = Upgrade(None, wishes, None, Way(plan=plan, stages=STAGES), order)
     run._course = Course(
         memory=Memory(tmp_path, record),
+        mark=mark,
+        forget=lambda: None,
         way_back=lambda: None,
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
@@ -60,6 +65,15 @@ def test_the_canary_goes_first_and_what_all_managers_must_know_comes_after_them(
         "upgrade/manager",
         "upgrade/schema",
     ]
+
+
+def test_every_node_is_marked_before_anything_changes(tmp_path):
+    mark = Mark(problem=PROBLEM, passing=frozenset())
+
+    found = phases(tmp_path, mark=mark)
+
+    assert [*found][:2] == ["upgrade/mark", "upgrade/transfer"]
+    assert found["upgrade/mark"] == (*STAGES,)
 
 
 def test_the_primary_is_the_last_database(tmp_path):

@@ -44,7 +44,7 @@ MINUTES = {
     "certificates": 14,
     "members": 12,
     "test_backup": 11,
-    "test_postgresql_major": 5,
+    "test_postgresql_major": 8,
     "test_interruption": 8,
     "test_engine": 1,
     "verbs": 11,

@@ -23,7 +23,8 @@ TLS = {"ca": f"{_FOLDER}/ca.crt", "cert": f"{_FOLDER}/node.crt", "key": f"{_FOLD
 _SYNC_KEY = "/opt/manager/syncthing/api.key"
 _SYNC_FOLDER = "cloudify-resources"
 _STATISTICS = "/run/haproxy/stats.sock"
-_QUEUE_COLUMNS = "name,members,online"
+# Statistics still call replicas online that went more than ten seconds ago
+_QUEUES = "queues?disable_stats=true&columns=name,members,online"
 _BROKER_COLUMNS = "name,running,mem_alarm,disk_free_alarm,partitions,being_drained"
 
 # One JSON object. A commit that waits for a replica waits in SyncRep: docs, "Wait Events".
@@ -103,7 +104,7 @@ def broker_ask(host: str, name: str, username: str, password: Secret) -> dict[st
 
 def queues_ask(host: str, name: str, username: str, password: Secret) -> dict[str, Any]:
     """Return the question for all queues to one broker."""
-    return _api_ask(host, name, f"queues?columns={_QUEUE_COLUMNS}", (username, password))
+    return _api_ask(host, name, _QUEUES, (username, password))
 
 
 def _api_ask(host: str, name: str, path: str, user: tuple[str, Secret]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.roles.queue.state import queue_probe
 from tests.support.cluster import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -15,6 +16,7 @@ LEDGER = Path(__file__).parents[1] / "support" / "queue_ledger.py"
 USER = "cloudify"
 LOGIN_S = 0.5  # the ledger publishes for this long when only its login matters
 PUBLISH_S = 20
+LASTING = "cloudify.management_operation"  # the queue whose statistics tell its replicas
 # pika notices a silent broker after two heartbeats of 4 s; a quorum queue elects in a few more
 LONGEST_GAP_S = 20
 
@@ -55,6 +57,32 @@ def _has_ledger(cluster, node):
     listed = cluster.sh(node, "rabbitmqctl --silent list_queues name type messages", timeout_s=60)
     rows = [line.split() for line in listed.splitlines() if line.startswith("ledger-")]
     return any(kind == "quorum" and int(messages) for _, kind, messages in rows)
+
+
+def test_replicas_are_told_as_they_are_at_once(cluster):
+    """RabbitMQ's statistics tell them seconds late: what had left a broker seemed to be there."""
+    first, *_, last = cluster.having("queue")
+    _tell(cluster, last, "rabbit_maintenance:mark_as_being_drained().")  # gets none back meanwhile
+    try:
+        without = _after(cluster, first, f"delete_member {LASTING} rabbit@{last}")
+        again = _after(cluster, first, f"add_member {LASTING} rabbit@{last}")
+    finally:
+        _tell(cluster, last, "rabbit_maintenance:unmark_as_being_drained().")
+
+    assert (without.returncode, LASTING in without.stdout) == (1, True)
+    assert (again.stderr, LASTING in again.stdout) == ("", False)
+
+
+def _tell(cluster, node, code):
+    cluster.on(node, "rabbitmqctl", "--silent", "eval", code, timeout_s=60)
+
+
+def _after(cluster, node, change):
+    """Change a queue's replicas, then ask at once which queues lack one."""
+    asked = f"rabbitmq-queues --quiet {change} >&2\n{queue_probe('replicas', node, USER, 3)}"
+    script = f"read -r BROKER_PASSWORD; export BROKER_PASSWORD\n{asked}"
+    password = cluster.secrets["rabbitmq_password"] + "\n"
+    return cluster.on(node, "sh", "-euc", script, input=password, timeout_s=60, check=False)
 
 
 def test_a_client_with_another_password_is_refused(cluster):

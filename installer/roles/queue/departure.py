@@ -16,18 +16,27 @@ def drain_broker(queue: QueueSettings) -> Step:
     It is marked as drained first: whenever a queue is made, brokers give back to all others what
     they lack of replicas, and spare those that are drained. Its next start takes the mark away.
     The whole of maintenance mode would close the API that tells whether any queues are left.
+    A queue whose leader is new refuses to shrink for a moment, of which no exit code tells.
     Source: RabbitMQ, "Quorum Queues", "Managing Replicas" and "Continuous Membership
     Reconciliation".
     """
-    name = shlex.quote(f"rabbit@{queue.name}")
     return Step(
         name="Leave the queues to the other brokers",
         guard=f"! systemctl is-active --quiet {UNIT} || {{\n{_emptied(queue)}}}",
-        script=_persistently(_tell(_DRAINED))
-        + _persistently(f"rabbitmq-queues --silent shrink {name}"),
+        script=_persistently(_tell(_DRAINED)) + _shrink_until_emptied(queue),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,
     )
+
+
+def _shrink_until_emptied(queue: QueueSettings) -> str:
+    name = shlex.quote(f"rabbit@{queue.name}")
+    return f"""\
+for try in 1 2 3; do
+    rabbitmq-queues --silent shrink {name} || continue
+    if {_emptied(queue)}    then break; fi
+done
+"""
 
 
 def _emptied(queue: QueueSettings) -> str:

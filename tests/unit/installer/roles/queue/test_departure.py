@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from installer.roles.queue import probe
@@ -8,7 +10,7 @@ from installer.roles.queue.settings import Member
 class Broker:
     """What the management API would answer, by path."""
 
-    def __init__(self, **replies):
+    def __init__(self, replies):
         self.replies = replies
 
     def get(self, path):
@@ -17,8 +19,8 @@ class Broker:
 
 @pytest.fixture
 def api(monkeypatch):
-    def answer(**replies):
-        monkeypatch.setattr(probe, "Api", lambda node, user: Broker(**replies))
+    def answer(replies):
+        monkeypatch.setattr(probe, "Api", lambda node, user: Broker(replies))
 
     return answer
 
@@ -36,6 +38,29 @@ def test_a_broker_is_marked_as_drained_before_it_leaves_its_queues(queue):
     script = drain_broker(queue()).script
 
     assert script.index("mark_as_being_drained()") < script.index("shrink rabbit@mq-2")
+
+
+@pytest.mark.parametrize(("refusals", "tries"), [(0, 1), (1, 2), (5, 3)])
+def test_a_queue_that_refuses_to_move_is_asked_again(queue, tmp_path, refusals, tries):
+    """So many times the probe finds it still there; the step's guard tells of what stays."""
+    calls = tmp_path / "calls"
+    _command(tmp_path / "rabbitmqctl", "exit 0")
+    _command(tmp_path / "rabbitmq-queues", f"echo try >>{calls}")
+    _command(tmp_path / "python3", f"[ $(wc -l <{calls}) -gt {refusals} ]")
+
+    done = subprocess.run(
+        ["sh", "-euc", drain_broker(queue()).script],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        check=False,
+    )
+
+    assert done.returncode == 0
+    assert calls.read_text().count("try") == tries
+
+
+def _command(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
 
 
 def test_replicas_move_before_a_member_is_forgotten(queue):
@@ -64,14 +89,14 @@ def test_the_address_of_one_that_left_is_forgotten(address, told):
 
 
 def test_a_broker_is_empty_when_no_queue_has_a_replica_there(api):
-    api(queues=[{"name": "q", "members": ["rabbit@mq-1", "rabbit@mq-2"]}])
+    api({probe._QUEUES: [{"name": "q", "members": ["rabbit@mq-1", "rabbit@mq-2"]}]})
 
     assert probe.main(["emptied", "mq-2", "cloudify"]) == 1
     assert probe.main(["emptied", "mq-3", "cloudify"]) == 0
 
 
 def test_a_broker_is_forgotten_when_no_member_has_its_name(api):
-    api(nodes=[{"name": "rabbit@mq-1"}, {"name": "rabbit@mq-3", "running": False}])
+    api({"nodes": [{"name": "rabbit@mq-1"}, {"name": "rabbit@mq-3", "running": False}]})
 
     assert probe.main(["forgotten", "mq-1", "cloudify", "mq-3"]) == 1
     assert probe.main(["forgotten", "mq-1", "cloudify", "mq-2"]) == 0

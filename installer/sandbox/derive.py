@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from installer.sandbox.record import ssh_dir
+from installer.sandbox.record import load, ssh_dir
 
 _HEAD = "# Made by `cfy_manager sandbox up`; it goes away with the sandbox.\n"
 
@@ -14,7 +14,9 @@ def derive_inventory(name: str, source: Path, bundle: Path | None) -> Path:
     """Write and return the inventory by which the controller reaches this sandbox's hosts.
 
     Secrets, certificates, journal and logs come to lie beside it, and leave with the sandbox.
+    Raises ConfigError when there is no such sandbox.
     """
+    load(name)
     folder = ssh_dir(name).parent / "cluster"
     folder.mkdir(mode=0o700, exist_ok=True)
     document: dict[str, Any] = yaml.safe_load(source.read_text())

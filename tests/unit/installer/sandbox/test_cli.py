@@ -112,5 +112,11 @@ def test_the_status_for_programs_has_every_host():
     ]
 
 
-def test_a_sandbox_that_is_not_up_is_named():
-    assert isinstance(invoke("exec", "other", "--", "true").exception, ConfigError)
+@pytest.mark.parametrize("words", [("exec", "other", "--", "true"), ("inventory", "other", "-i")])
+def test_a_sandbox_that_is_not_up_is_named(words, tmp_path):
+    source = tmp_path / "inventory.yaml"
+    source.write_text("nodes: []\n")
+
+    done = invoke(*words, *([str(source)] if words[-1] == "-i" else []))
+
+    assert isinstance(done.exception, ConfigError)

@@ -1,6 +1,6 @@
 """The cluster file: which machines there are, what each does, and how they are reached."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +77,10 @@ class Inventory:
     def with_role(self, role: Role) -> tuple[Node, ...]:
         """Return the nodes that have a role, in the order of the file."""
         return tuple(node for node in self.nodes if role in node.roles)
+
+    def without(self, names: Collection[str]) -> "Inventory":
+        """Return it with fewer nodes; whether those that stay make a valid one is not asked."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.name not in names))
 
     def node(self, name: str) -> Node:
         """Return the node of this name."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cause import with_cause
-from installer.actions.cluster import runs_folder
+from installer.actions.cluster import open_kept, runs_folder
 from installer.actions.install import journaled
 from installer.actions.node_phases import Act as NodeAct
 from installer.actions.node_phases import NodePhases
 from installer.actions.restart import ROLES
-from installer.actions.rollout import RunName, StagesByRole, new_run, opened, run_told
+from installer.actions.rollout import RunName, StagesByRole, new_run, opened_partly, run_told
 from installer.actions.run_log import logged_to
-from installer.actions.running import open_running
+from installer.actions.running import demand_running
 from installer.actions.under_way import hold_cluster
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem
@@ -40,33 +40,55 @@ class Turn:
     stages: dict[str, Stage]
 
 
-def stop_cluster(path: Path, report: Report) -> tuple[PhaseResult, ...]:
-    """Stop every service of a cluster; the primary stops after its replicas, etcd after all."""
-    return _run(path, report, "stop")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """What stopped or started, and which hosts were left out as they do not answer."""
+
+    results: tuple[PhaseResult, ...]
+    left: tuple[Problem, ...]
 
 
-def start_cluster(path: Path, report: Report) -> tuple[PhaseResult, ...]:
-    """Start every service of a cluster, each role once those that it needs are healthy."""
-    return _run(path, report, "start")
+def stop_cluster(path: Path, report: Report, *, without_unreachable: bool = False) -> Halted:
+    """Stop every service of a cluster; the primary stops after its replicas, etcd after all.
+
+    Raises NodeUnreachable, before any stops, for a host that does not answer, unless told to go
+    on without.
+    """
+    return _run(path, report, "stop", without_unreachable=without_unreachable)
 
 
-def _run(path: Path, report: Report, verb: str) -> tuple[PhaseResult, ...]:
+def start_cluster(path: Path, report: Report, *, without_unreachable: bool = False) -> Halted:
+    """Start every service of a cluster, each role once those that it needs are healthy.
+
+    Raises as `stop_cluster` does.
+    """
+    return _run(path, report, "start", without_unreachable=without_unreachable)
+
+
+def _run(path: Path, report: Report, verb: str, *, without_unreachable: bool) -> Halted:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     with hold_cluster(inventory, f"cluster {verb}"), logged_to(folder, verb):
-        cluster = open_running(inventory)
+        demand_running(inventory)
         primary = look_around(inventory).database_with(Part.LEADER) if verb == "stop" else None
         with (
-            opened(cluster.jobs()) as (engine, stages),
+            opened_partly(
+                inventory.nodes,
+                # what starts must not wait for members that stay away
+                lambda away: open_kept(inventory.without(away)).jobs(),
+                without_unreachable=without_unreachable,
+            ) as opened,
             journaled(folder / _JOURNAL, report) as notify,
         ):
+            engine, stages, left = opened
             title = "Stopping" if verb == "stop" else "Starting"
             name = RunName(new_run(), f"{title} the cluster {inventory.name}")
             turns = stop_turns(stages, primary) if verb == "stop" else start_turns(stages)
             act = stop_units if verb == "stop" else start_units
             make = NodePhases(engine=engine, notify=notify, run=name.run)
             phases = tuple(turn_phases(turns, act, make))
-            return run_told(phases, notify, name, abort=engine.close)
+            results = run_told(phases, notify, name, abort=engine.close)
+    return Halted(results=results, left=left)
 
 
 def start_turns(stages: StagesByRole) -> Iterator[Turn]:

@@ -122,8 +122,7 @@ class Leaving:
         """Wait until the rules allow it to stop, as the cluster is without those before it."""
         before = self.nodes[: self.nodes.index(node)]
         gone = {other.name for other in before}
-        inventory = self.cluster.inventory
-        left = replace(inventory, nodes=tuple(n for n in inventory.nodes if n.name not in gone))
+        left = self.cluster.inventory.without(gone)
         NodeRestart(
             cluster=replace(self.cluster, inventory=left),
             engine=self.engine,

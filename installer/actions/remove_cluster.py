@@ -14,13 +14,12 @@ from installer.actions.major_record import forget_major
 from installer.actions.node_phases import NodePhases
 from installer.actions.rest import administrator
 from installer.actions.restore_record import forget_restore
-from installer.actions.rollout import RunName, StagesByRole, new_run, run_told, stages_seen
+from installer.actions.rollout import RunName, StagesByRole, new_run, opened_partly, run_told
 from installer.actions.run_log import logged_to
 from installer.actions.under_way import hold_cluster
 from installer.actions.upgrade_record import forget_upgrade
-from installer.engine.engine import Engine
 from installer.engine.session import Session
-from installer.errors import ConfigError, NodeUnreachable, NotHealthy, Problem, Refused
+from installer.errors import ConfigError, NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory
 from installer.phases import Phase, PhaseResult
@@ -63,18 +62,20 @@ def remove_cluster(path: Path, request: RemoveRequest, report: Report) -> Remove
     with hold_cluster(inventory, "cluster remove"), logged_to(folder, "remove"):
         if not request.abandon_deployments:
             _demand_no_deployments(inventory, report.tell)
-        jobs = _known(inventory).jobs()
-        with Engine([job.target for job in jobs]) as engine:
-            left = tuple(engine.connect().values())
-            if left and not request.without_unreachable:
-                raise NodeUnreachable(*left)
-            gone = {problem.where for problem in left}
-            stages = stages_seen(engine, [job for job in jobs if job.inputs.name not in gone])
-            with journaled(folder / _JOURNAL, report) as notify:
-                name = RunName(new_run(), f"Removing the cluster {inventory.name}")
-                make = NodePhases(engine=engine, notify=notify, run=name.run)
-                phases = tuple(_phases(stages, make))
-                results = run_told(phases, notify, name, abort=engine.close)
+        known = _known(inventory)
+        with (
+            opened_partly(
+                inventory.nodes,
+                lambda away: [job for job in known.jobs() if job.inputs.name not in away],
+                without_unreachable=request.without_unreachable,
+            ) as opened,
+            journaled(folder / _JOURNAL, report) as notify,
+        ):
+            engine, stages, left = opened
+            name = RunName(new_run(), f"Removing the cluster {inventory.name}")
+            make = NodePhases(engine=engine, notify=notify, run=name.run)
+            phases = tuple(_phases(stages, make))
+            results = run_told(phases, notify, name, abort=engine.close)
         forget_major(folder)
         forget_upgrade(folder)
         forget_restore(folder)

@@ -19,10 +19,10 @@ from installer.engine.drift import Drifted, drifted
 from installer.engine.engine import Engine
 from installer.engine.observation import NodeFacts, Observation
 from installer.engine.session import Session
-from installer.engine.target import Target
+from installer.engine.target import Target, target_of
 from installer.errors import NodeUnreachable, PhaseFailed, PreflightError, Problem
 from installer.events import Event, EventKind, Listener, Outcome
-from installer.inventory import Inventory
+from installer.inventory import Inventory, Node
 from installer.phases import Phase, PhaseResult, run_phases, select_phases
 from installer.state import REFUSED, ManagedFile, NodeState, Stage, Step
 
@@ -213,9 +213,33 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
     Nothing is compared: for runs that change no file. Raises NodeUnreachable as `survey` does.
     """
     with Engine([job.target for job in jobs]) as engine:
-        if unreachable := engine.connect():
-            raise NodeUnreachable(*unreachable.values())
+        if away := engine.connect():
+            raise NodeUnreachable(*away.values())
         yield engine, stages_seen(engine, jobs)
+
+
+@contextmanager
+def opened_partly(
+    nodes: Sequence[Node],
+    jobs_without: Callable[[Collection[str]], Sequence[NodeJob]],
+    *,
+    without_unreachable: bool,
+) -> Iterator[tuple[Engine, StagesByRole, tuple[Problem, ...]]]:
+    """Yield as `opened` does, and last the problems of nodes that do not answer.
+
+    `jobs_without` returns the work without those; raises NodeUnreachable for them unless
+    `without_unreachable`.
+    """
+    with Engine([target_of(node) for node in nodes]) as engine:
+        away = engine.connect()
+        if away and not without_unreachable:
+            raise NodeUnreachable(*map(_or_without, away.values()))
+        yield engine, stages_seen(engine, jobs_without(away)), tuple(away.values())
+
+
+def _or_without(problem: Problem) -> Problem:
+    remedy = f"{problem.remedy}; or leave it as it is and go on: --without-unreachable"
+    return replace(problem, remedy=remedy)
 
 
 def stages_seen(engine: Engine, jobs: Sequence[NodeJob]) -> StagesByRole:

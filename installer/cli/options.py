@@ -15,3 +15,8 @@ INVENTORY = click.option(
 ONLY = click.option("--only", multiple=True, help="Run only this phase or role; repeatable.")
 SKIP = click.option("--skip", multiple=True, help="Leave this phase or role out; repeatable.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+WITHOUT_UNREACHABLE = click.option(
+    "--without-unreachable",
+    is_flag=True,
+    help="Go on when hosts do not answer: they stay as they are.",
+)

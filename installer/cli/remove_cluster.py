@@ -6,7 +6,7 @@ import click
 
 from installer.actions.remove_cluster import Removed, RemoveRequest, remove_cluster
 from installer.cli.confirm import demand_name
-from installer.cli.options import INVENTORY, JSON
+from installer.cli.options import INVENTORY, JSON, WITHOUT_UNREACHABLE
 from installer.errors import NodeUnreachable
 from installer.inventory import Inventory, load_inventory
 from installer.report import print_text, print_timing, report_for
@@ -15,11 +15,7 @@ from installer.report import print_text, print_timing, report_for
 @click.command()
 @INVENTORY
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
-@click.option(
-    "--without-unreachable",
-    is_flag=True,
-    help="Go on when hosts do not answer: they keep what they have.",
-)
+@WITHOUT_UNREACHABLE
 @click.option(
     "--abandon-deployments",
     is_flag=True,

@@ -242,10 +242,14 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_and_nothing_is_left(l
         lambda: "gone" in life.cluster.sh("lb-1", "command -v haproxy || echo gone"),
     )
 
+    life.cluster.sh("lb-1", "systemctl stop ssh")
+    partly = life.manage("remove", "--yes", "--without-unreachable", check=False)
+    life.cluster.sh("lb-1", "systemctl start ssh")
     told = life.manage("remove", "--yes").stdout
     again = life.manage("remove", "--yes").stdout
 
-    sys.stderr.write(f"\nremoved in {time.monotonic() - began:.0f} s, with a kill and twice more\n")
+    sys.stderr.write(f"\nremoved in {time.monotonic() - began:.0f} s, with a kill and thrice\n")
+    assert (partly.returncode, "lb-1: cannot log in" in partly.stderr) == (5, True)
     assert "Removed  " in told
     assert "nothing of ours was there" in again
     for node, before in life.before.items():

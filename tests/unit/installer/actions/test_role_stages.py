@@ -21,12 +21,23 @@ FACTS = NodeFacts(cpus=2, memory_bytes=4 << 30)
 
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.stem)
 def test_each_role_of_a_cluster_finds_what_it_needs(path, tmp_path):
-    inventory = load_cluster(path)
-    store = CertificateStore(tmp_path)
-    certificates = store.preview(certificate_requests(inventory))
+    assert_complete(load_cluster(path), tmp_path)
 
-    nodes = expand(inventory, provisional_secrets(tmp_path / "none"), certificates)
 
+@pytest.mark.parametrize("role", Role)
+def test_each_other_role_finds_what_it_needs_while_all_hosts_of_one_are_away(role, tmp_path):
+    inventory = load_cluster(FOLDER / "ten-nodes.yaml")
+    away = {node.name for node in inventory.with_role(role)}
+
+    assert_complete(inventory.without(away), tmp_path)
+
+
+def assert_complete(inventory, folder):
+    """Assert that every node of the inventory has the stages of its roles."""
+    certificates = CertificateStore(folder).preview(certificate_requests(inventory))
+    nodes = expand(inventory, provisional_secrets(folder / "none"), certificates)
+
+    assert set(nodes) == {node.name for node in inventory.nodes}
     for node in inventory.nodes:
         stages = role_stages(nodes[node.name], FACTS)
         reports = {Role.DATABASE, Role.QUEUE, Role.MANAGER} & {*node.roles}

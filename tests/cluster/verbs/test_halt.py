@@ -12,6 +12,8 @@ from tests.support.pair import SERVICES, STATUS, ask, running
 
 pytestmark = pytest.mark.cluster
 
+NGINX_STOPS = "! systemctl is-active --quiet nginx"
+
 
 def of_kind(kind: str, phase: str = "") -> Callable[[Event], bool]:
     """Return what knows the first event of a kind, in a phase that begins so."""
@@ -27,6 +29,13 @@ def broken_nginx(cluster: Cluster, node: str) -> Iterator[None]:
         yield
     finally:
         cluster.sh(node, f"mv /root/nginx.conf {path}")
+
+
+def kill_at(cluster: Cluster, node: str, command: str, condition: str) -> None:
+    """Kill a command of a node itself as soon as the shell finds the condition true there."""
+    script = f"{command} & pid=$!; until {condition}; do sleep 0.05; done; kill -9 $pid"
+    ended = f'{script}; wait $pid || code=$?; [ "$code" = 137 ]'
+    cluster.sh(node, ended, timeout_s=60)
 
 
 def assert_told_of_nginx(done: subprocess.CompletedProcess[str]) -> None:
@@ -86,6 +95,7 @@ def test_a_nodes_own_services_stop_and_start_again_after_a_kill(pair: Cluster):
 
     wrong = pair.on(node, "cfy_manager", "stop", "queue_service", check=False)
     assert (wrong.returncode, "not installed here" in wrong.stderr) == (3, True)
+    kill_at(pair, node, "cfy_manager stop", NGINX_STOPS)
     pair.on(node, "cfy_manager", "stop", "manager_service")
     assert running(pair, node, *units) == []
     again = pair.on(node, "cfy_manager", "stop").stdout
@@ -103,6 +113,7 @@ def test_a_nodes_own_services_stop_and_start_again_after_a_kill(pair: Cluster):
     before = pair.sh(node, "systemctl show -P MainPID cloudify-restservice")
     wrong = pair.on(node, "cfy_manager", "restart", "database_service", check=False)
     assert (wrong.returncode, "not installed here" in wrong.stderr) == (3, True)
+    kill_at(pair, node, "cfy_manager restart", NGINX_STOPS)
     pair.on(node, "cfy_manager", "restart", "manager_service", timeout_s=300)
     assert pair.sh(node, "systemctl show -P MainPID cloudify-restservice") != before
     assert ask(pair, node, STATUS)[0] == 200

@@ -1,6 +1,5 @@
 """Nodes of each role come and go, and a leader is made anew, under their clients."""
 
-
 import pytest
 
 from installer.errors import ConfigError, NodeUnreachable, Refused

@@ -213,8 +213,8 @@ def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
     Nothing is compared: for runs that change no file. Raises NodeUnreachable as `survey` does.
     """
     with Engine([job.target for job in jobs]) as engine:
-        if away := engine.connect():
-            raise NodeUnreachable(*away.values())
+        if unreachable := engine.connect():
+            raise NodeUnreachable(*unreachable.values())
         yield engine, stages_seen(engine, jobs)
 
 

@@ -117,5 +117,7 @@ def test_what_decides_on_stopping_is_asked_of_brokers_and_databases_only():
     for node in cluster.nodes:
         request = work_request(cluster, node, secrets, 10.0)
         assert (QUORUM in request["gets"]) is (Role.QUEUE in node.roles)
+        if QUORUM in request["gets"]:  # statistics call replicas online that have gone
+            assert "disable_stats=true" in request["gets"][QUORUM]["path"]
         questions = [name for name, _, _ in request.get("sql", ())]
         assert (EXECUTIONS in questions) is (Role.DATABASE in node.roles)

@@ -22,25 +22,24 @@ def drain_broker(queue: QueueSettings) -> Step:
     """
     return Step(
         name="Leave the queues to the other brokers",
-        guard=f"! systemctl is-active --quiet {UNIT} || {{\n{_emptied(queue)}}}",
-        script=_persistently(_tell(_DRAINED)) + _shrink_until_emptied(queue),
+        guard=f"! systemctl is-active --quiet {UNIT} || {{\n{_emptied(queue, queue.name)}}}",
+        script=_persistently(_tell(_DRAINED)) + _shrink_until_emptied(queue, queue.name),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,
     )
 
 
-def _shrink_until_emptied(queue: QueueSettings) -> str:
-    name = shlex.quote(f"rabbit@{queue.name}")
+def _shrink_until_emptied(queue: QueueSettings, name: str) -> str:
     return f"""\
 for try in 1 2 3; do
-    rabbitmq-queues --silent shrink {name} || continue
-    if {_emptied(queue)}    then break; fi
+    rabbitmq-queues --silent shrink {shlex.quote(f"rabbit@{name}")} || continue
+    if {_emptied(queue, name)}    then break; fi
 done
 """
 
 
-def _emptied(queue: QueueSettings) -> str:
-    return queue_probe("emptied", queue.name, queue.username).removeprefix("exec ")
+def _emptied(queue: QueueSettings, name: str) -> str:
+    return queue_probe("emptied", queue.name, queue.username, name).removeprefix("exec ")
 
 
 def _persistently(command: str) -> str:
@@ -52,13 +51,15 @@ def forget_broker(queue: QueueSettings, leaving: Member) -> Step:
     """Return the step by which a broker that stays takes a stopped one out of the cluster.
 
     For each queue it tries to reach the other one: that must not wait for a host that is dead.
+    A queue that stays with a member that is forgotten would count it towards its quorum for good.
     """
     name = shlex.quote(f"rabbit@{leaving.name}")
     return Step(
         name=f"Remove {leaving.name} from the cluster of brokers",
         guard=queue_probe("forgotten", queue.name, queue.username, leaving.name),
         script=_lead_nowhere(leaving)
-        + _persistently(f"rabbitmq-queues --silent shrink {name}")
+        + _shrink_until_emptied(queue, leaving.name)
+        + _emptied(queue, leaving.name)
         + _persistently(f"rabbitmqctl --silent forget_cluster_node {name}"),
         secrets={"BROKER_PASSWORD": queue.password},
         timeout_s=180,

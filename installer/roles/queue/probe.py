@@ -4,7 +4,7 @@ usage: probe.py cluster NODE USER NAME=ADDRESS…
        probe.py definitions NODE USER FILE
        probe.py replicas NODE USER COUNT
        probe.py grow NODE USER COUNT
-       probe.py emptied NODE USER
+       probe.py emptied NODE USER NAME
        probe.py forgotten NODE USER NAME
 Over the HTTPS API, because each start of an Erlang tool costs seconds of processor time.
 The password is in the environment variable BROKER_PASSWORD.
@@ -201,11 +201,12 @@ def grow(node: str, user: str, count: int) -> int:
     return 0
 
 
-def check_emptied(node: str, user: str) -> int:
-    """Say which quorum queues have a replica on this broker; return 0 when none has."""
+def check_emptied(node: str, user: str, name: str) -> int:
+    """Say which queues have a replica on a broker; return 0 when none has."""
     queues = Api(node, user).get(_QUEUES) or ()
-    names = [q["name"] for q in queues if f"rabbit@{node}" in (q.get("members") or ())]
-    _say(f"{len(names)} queues are here: {', '.join(names[:5])}" if names else "no queue is here")
+    names = [q["name"] for q in queues if f"rabbit@{name}" in (q.get("members") or ())]
+    shown = ", ".join(names[:5])
+    _say(f"{len(names)} queues are on {name}: {shown}" if names else f"no queue is on {name}")
     return 1 if names else 0
 
 
@@ -223,10 +224,8 @@ def main(words: Sequence[str]) -> int:
         return check_definitions(node, user, rest[0])
     if check in ("replicas", "grow"):
         return {"replicas": check_replicas, "grow": grow}[check](node, user, int(rest[0]))
-    if check == "emptied":
-        return check_emptied(node, user)
-    if check == "forgotten":
-        return check_forgotten(node, user, rest[0])
+    if check in ("emptied", "forgotten"):
+        return {"emptied": check_emptied, "forgotten": check_forgotten}[check](node, user, rest[0])
     members = dict(pair.split("=", 1) for pair in rest)
     return check_cluster(node, user, members)
 

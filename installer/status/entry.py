@@ -1,25 +1,21 @@
 """What is wrong with the way in: HAProxy's view of the managers, and the virtual IP."""
 
-import csv
-import io
 from collections.abc import Iterator
 
 from installer.inventory import Role
+from installer.roles.loadbalancer.probe import servers
 from installer.status.facts import ClusterFacts, NodeFacts
 from installer.status.model import Finding, State, Verdict
 from installer.status.request import HAPROXY
 
 _SERVICE = str(Role.LOADBALANCER)
-_CHECKED = "L7OK"  # the manager itself answered as it should; servers count as UP before that
 
 
 def managers_behind(node: NodeFacts) -> dict[str, bool]:
     """Return the managers that a load balancer knows, and whether each works on all its ports."""
     found: dict[str, bool] = {}
-    for row in csv.DictReader(io.StringIO(node.answer(HAPROXY).text.lstrip("# "))):
-        if row["svname"] not in ("FRONTEND", "BACKEND") and row["check_status"]:
-            works = row["status"].startswith("UP") and row["check_status"] == _CHECKED
-            found[row["svname"]] = found.get(row["svname"], True) and works
+    for name, works, _ in servers(node.answer(HAPROXY).text):
+        found[name] = found.get(name, True) and works
     return found
 
 

@@ -3,8 +3,6 @@
 Each loss happens once, in a fixture that heals it; the tests look at what was seen meanwhile.
 """
 
-import csv
-import io
 import json
 import re
 import shlex
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 from installer.foresight.forecast import Loss as Lost
+from installer.roles.loadbalancer.probe import servers
 from installer.roles.loadbalancer.state import STATISTICS
 from tests.support.cluster import Cluster, wait_until
 from tests.support.ledger import Ledger, Task, as_manager, kept, now, program
@@ -323,10 +322,7 @@ def serving_manager(cluster: Cluster) -> str:
 
 
 def working_managers(cluster: Cluster) -> set[str]:
-    rows = csv.DictReader(io.StringIO(haproxy(cluster, "show stat").lstrip("# ")))
-    return {
-        row["svname"] for row in rows if row["check_status"] == "L7OK" and row["status"] == "UP"
-    }
+    return {name for name, works, _ in servers(haproxy(cluster, "show stat")) if works}
 
 
 def all_active(cluster: Cluster, node: str) -> bool:

@@ -16,6 +16,7 @@ _ANSWER_S = 5.0
 _REACH_S = 1.0
 _PORT = 443
 _CHECKED = "L7OK"  # the manager itself answered as it should; servers count as UP before that
+_RUNNING = "* "  # a check runs, and before it ended this: HAProxy Management Guide, 9.1
 
 
 def statistics(path: str) -> str:
@@ -25,15 +26,16 @@ def statistics(path: str) -> str:
         connection.connect(path)
         connection.sendall(b"show stat\n")
         parts = iter(lambda: connection.recv(65536), b"")
-        return b"".join(parts).decode().lstrip("# ")
+        return b"".join(parts).decode()
 
 
 def servers(table: str) -> Iterator[tuple[str, bool, str]]:
     """Yield name, whether it works, and what the last check said, of each checked server."""
-    for row in csv.DictReader(io.StringIO(table)):
+    for row in csv.DictReader(io.StringIO(table.lstrip("# "))):
         if row["svname"] not in ("FRONTEND", "BACKEND") and row["check_status"]:
-            works = row["status"].startswith("UP") and row["check_status"] == _CHECKED
-            said = " ".join(filter(None, (row["check_status"], row["last_chk"])))
+            last = row["check_status"].removeprefix(_RUNNING)
+            works = row["status"].startswith("UP") and last == _CHECKED
+            said = " ".join(filter(None, (last, row["last_chk"])))
             yield row["svname"], works, said
 
 

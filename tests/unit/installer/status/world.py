@@ -77,10 +77,10 @@ def peers(connected: int = 2) -> Answer:
 
 
 def haproxy(**states: str) -> Answer:
-    rows = ["# pxname,svname,status,check_status"]
+    rows = ["# pxname,svname,status,check_status,last_chk"]
     for name in MANAGERS:
         state = states.get(name.replace("-", "_"), "UP")
-        rows.append(f"https,{name},{state},{'L7OK' if state == 'UP' else 'L4CON'}")
+        rows.append(f"https,{name},{state},{'L7OK' if state == 'UP' else 'L4CON'},")
     return Answer(text="\n".join(rows))
 
 

@@ -53,6 +53,16 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return addresses
 
 
+@pytest.mark.parametrize(
+    ("last", "works"), [("L7OK", True), ("* L7OK", True), ("* L7STS", False), ("* INI", False)]
+)
+def test_a_check_that_runs_leaves_what_the_last_one_found(last, works):
+    """Every two seconds one runs for some milliseconds."""
+    row = f"clients,m-1,UP,{last},HTTP status 401,\n"
+
+    assert [found[:2] for found in probe.servers(HEADER + row)] == [("m-1", works)]
+
+
 def test_one_manager_that_works_is_enough(haproxy, reachable, capsys):
     path = haproxy(HEADER + FRONT + GOOD + BAD + BACK + TRACKING)
 

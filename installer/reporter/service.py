@@ -1,10 +1,12 @@
 """The loop of the status reporter: collect, send to a manager, learn who the managers are."""
 
 import logging
+import random
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -89,14 +91,24 @@ def run_reporter(settings: ReporterSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     reporter = Reporter(settings)
-    due = time.monotonic()
+    waits = pauses(settings.reporting_freq)
     while not stop.is_set():
         try:
             reporter.report_once()
         except (subprocess.SubprocessError, OSError):  # systemd was too busy to answer
             logger.exception("could not collect this node's state")
-        due = max(due + settings.reporting_freq, time.monotonic())
-        stop.wait(due - time.monotonic())
+        stop.wait(next(waits))
+
+
+def pauses(period_s: float) -> Iterator[float]:
+    """Yield the seconds to wait after each report: first a part of a period, by chance.
+
+    The nodes of a cluster start all at once, after a loss of power too: not so their reports.
+    """
+    due = time.monotonic() - random.uniform(0, period_s)  # noqa: S311 - no secret
+    while True:
+        due = max(due + period_s, time.monotonic())
+        yield due - time.monotonic()
 
 
 def _base(address: str) -> str:

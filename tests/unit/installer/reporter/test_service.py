@@ -121,3 +121,25 @@ def test_settings_survive_their_file():
     )
 
     assert parse_settings(settings.to_document()) == settings
+
+
+def test_nodes_that_start_at_once_report_at_different_moments(monkeypatch):
+    monkeypatch.setattr(service.time, "monotonic", lambda: 1000.0)
+
+    firsts = sorted(next(service.pauses(5)) for _ in range(100))
+
+    assert firsts[0] >= 0
+    assert firsts[-1] <= 5
+    assert firsts[-1] - firsts[0] > 2.5
+
+
+def test_reports_keep_their_period_whatever_one_of_them_takes(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(service.time, "monotonic", lambda: now[0])
+    pauses = service.pauses(5)
+    due = now[0] + next(pauses)
+
+    now[0] = due + 0.7  # this report took so long
+    assert next(pauses) == pytest.approx(4.3)
+    now[0] = due + 12  # and this one longer than its period
+    assert next(pauses) == 0

@@ -4,8 +4,14 @@ import sys
 
 # what needs no pyinfra does not wait for gevent, a third of the time of a quick command
 if " ".join(sys.argv[1:3]).partition(" -")[0] not in (
+    "-h",
     "brokers list",
+    "cluster",
+    "cluster forecast",
+    "cluster graph",
+    "cluster may-stop",
     "cluster status",
+    "cluster whatif",
     "dbs list",
     "dbs shell",
 ) and sys.argv[1:2] not in (["validate"], ["explain"]):

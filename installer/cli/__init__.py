@@ -1,15 +1,14 @@
 """The command line: one file per command group, imported only when it is called."""
 
-import importlib
 from collections.abc import Sequence
 
 import click
 
 from installer.cli.failure import report_failure
-from installer.cli.sections import ROOT, in_sections
+from installer.cli.lazy_group import LazyGroup, Table
+from installer.cli.sections import ROOT
 
-# command → (module, attribute, help): the help stands here so that `-h` imports nothing else
-COMMANDS = {
+COMMANDS: Table = {
     "add-networks": (
         "installer.cli.networks",
         "add_networks_to_node",
@@ -95,29 +94,12 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, sorted."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name, imported now."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by sections, without importing them."""
-        for title, names in in_sections(self.list_commands(ctx), ROOT):
-            with formatter.section(title):
-                formatter.write_dl([(name, COMMANDS[name][2]) for name in names])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    sections=ROOT,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def cfy_manager() -> None:
     """Build and run highly available Cloudify Manager clusters on Debian hosts.
 

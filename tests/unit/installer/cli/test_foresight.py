@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from installer.cli import run
-from installer.cli.cluster_group import QUICK
 
 ROOT = Path(__file__).parents[4]
 TEN = str(ROOT / "inventories" / "ten-nodes.yaml")
@@ -87,23 +86,18 @@ def test_nothing_lost_is_a_wrong_command_line(capsys):
     assert run(["cluster", "whatif", "-i", TEN]) == 2
 
 
-@pytest.mark.parametrize("command", sorted(QUICK))
+@pytest.mark.parametrize("command", ["-h", "forecast", "graph", "may-stop", "status", "whatif"])
 def test_quick_commands_import_no_engine(command):
-    """pyinfra takes longer to import than these commands to run."""
+    """pyinfra takes longer to import than these commands to run; gevent is a third of that."""
     program = (
-        "import sys; from installer.cli import run; "
-        f"run(['cluster', '{command}', '-h']); print('pyinfra' in sys.modules)"
+        f"import sys; sys.argv[1:] = ['cluster', '{command}', '-h']; "
+        "import installer.__main__; from installer.cli import run; run(sys.argv[1:]); "
+        "print(sorted({'pyinfra', 'gevent'} & set(sys.modules)))"
     )
 
     said = subprocess.check_output([sys.executable, "-c", program], text=True, cwd=ROOT)
 
-    assert said.splitlines()[-1] == "False"
-
-
-def test_the_help_of_cluster_lists_the_quick_and_the_other_commands(capsys):
-    _, out = call(capsys, "-h")
-
-    assert all(f"  {name} " in out for name in (*QUICK, "install", "plan"))
+    assert said.splitlines()[-1] == "[]"
 
 
 def documented():

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from installer.actions.preflight import Examined
-from installer.cli import cluster as command
+from installer.cli import install_cluster as command
 from installer.cli.failure import report_failure
 from installer.errors import PreflightError
 from installer.preflight.check import Subject
@@ -32,7 +32,7 @@ def run(monkeypatch, tmp_path):
             return Examined(examined(nodes, waived), nodes)
 
         monkeypatch.setattr(command, "preflight_cluster", found)
-        return CliRunner().invoke(command.cluster, ["preflight", "-i", str(path), *words])
+        return CliRunner().invoke(command.preflight, ["-i", str(path), *words])
 
     return go
 

@@ -3,14 +3,17 @@
 import click
 import pytest
 
-from installer.cli import COMMANDS, run
-from installer.cli.cluster_group import cluster
+from installer.cli import COMMANDS, cfy_manager, cluster_group, run
 from installer.cli.sections import CLUSTER, REST, ROOT, in_sections
 
 GROUPS = {
     "root": (ROOT, sorted(COMMANDS)),
-    "cluster": (CLUSTER, cluster.list_commands(click.Context(cluster))),
+    "cluster": (CLUSTER, sorted(cluster_group.COMMANDS)),
 }
+COMMANDS_OF = [
+    *((cfy_manager, name) for name in COMMANDS),
+    *((cluster_group.cluster, name) for name in cluster_group.COMMANDS),
+]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -42,3 +45,10 @@ def test_help_has_the_sections(capsys):
     said = capsys.readouterr().out
     assert said.index("Day 1: build it:") < said.index("Day 2: watch it:") < said.index("The end:")
     assert "remove" in said[said.index("The end:") :]
+
+
+@pytest.mark.parametrize(("group", "name"), COMMANDS_OF)
+def test_a_table_leads_to_the_command_that_it_names(group, name):
+    command = group.get_command(click.Context(group), name)
+
+    assert command.name == name

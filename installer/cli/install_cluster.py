@@ -12,22 +12,9 @@ from installer.actions.install import Installed, InstallRequest, install_cluster
 from installer.actions.on_drift import OnDrift
 from installer.actions.options import RunOptions
 from installer.actions.preflight import preflight_cluster
-from installer.cli.backup import backup, restore
-from installer.cli.change_members import add_node, remove_node, replace_node_command
-from installer.cli.credentials import reset_password_of_cluster, update_key_of_cluster
-from installer.cli.halt import start, stop
-from installer.cli.logs import logs_of_cluster
-from installer.cli.networks import add_networks_to_cluster
 from installer.cli.options import INVENTORY, JSON, ONLY, SKIP
-from installer.cli.plan import drift, plan
 from installer.cli.plan_view import ask_person
 from installer.cli.preflight import VERBOSE, WAIVE, Telling, reports, tell_examination
-from installer.cli.remove_cluster import remove
-from installer.cli.restart import restart
-from installer.cli.sanity import sanity_check_of_cluster
-from installer.cli.support import support_bundle_of_cluster
-from installer.cli.upgrade import upgrade
-from installer.cli.version import version_of_cluster
 from installer.report import print_text, print_timing, report_for
 
 _PLAN = click.option(
@@ -44,15 +31,7 @@ _ON_DRIFT = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def cluster() -> None:
-    """Plan, install and watch a whole cluster from its inventory.
-
-    Example: cfy_manager cluster install -i inventories/ten-nodes.yaml
-    """
-
-
-@cluster.command()
+@click.command()
 @INVENTORY
 @ONLY
 @SKIP
@@ -104,7 +83,7 @@ def install(  # noqa: PLR0913 - one for each option
         print_text(_summary(installed))
 
 
-@cluster.command()
+@click.command()
 @INVENTORY
 @WAIVE
 @JSON
@@ -121,27 +100,6 @@ def preflight(
     then = f"cfy_manager cluster install -i {path}"
     telling = Telling(as_json=as_json, junit=junit, folder=folder, then=then)
     tell_examination(found, time.monotonic() - began, telling)
-
-
-cluster.add_command(plan)
-cluster.add_command(drift)
-cluster.add_command(logs_of_cluster)
-cluster.add_command(reset_password_of_cluster)
-cluster.add_command(sanity_check_of_cluster)
-cluster.add_command(update_key_of_cluster)
-cluster.add_command(version_of_cluster)
-cluster.add_command(restart)
-cluster.add_command(add_node)
-cluster.add_command(remove_node)
-cluster.add_command(replace_node_command)
-cluster.add_command(stop)
-cluster.add_command(start)
-cluster.add_command(remove)
-cluster.add_command(add_networks_to_cluster)
-cluster.add_command(support_bundle_of_cluster)
-cluster.add_command(backup)
-cluster.add_command(restore)
-cluster.add_command(upgrade)
 
 
 def _wish(on_drift: str | None, *, is_asked: bool) -> OnDrift | None:

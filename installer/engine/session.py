@@ -119,7 +119,7 @@ class Session:
 
     def remember(self, note: Mapping[str, Mapping[str, str]]) -> None:
         """Record on the node what a person decided: kind → name → state. One command."""
-        self._call("written", {"note": {k: dict(states) for k, states in note.items()}}, APPLY_S)
+        self._call("writing", {"note": {k: dict(states) for k, states in note.items()}}, APPLY_S)
 
     def restart(self, unit: str) -> None:
         """Restart a unit; return once its old process is gone. One command."""

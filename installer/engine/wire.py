@@ -25,30 +25,31 @@ _PACKAGE = "installer.engine.node"
 _SOURCES = Path(__file__).parent / "node"
 _START = "import sys,zlib,binascii as b;exec(zlib.decompress(b.a2b_base64(sys.stdin.readline())))"
 _FACTS = ("facts_system", "facts_disk", "facts_network", "facts_software", "facts_sources")
-_PACKAGES = ("base", "script", "files", "written", "observe", "dpkg", "record", "units", "packages")
+_RECORD = ("files", "written", "writing")
+_PACKAGES = ("base", "script", *_RECORD, "observe", "dpkg", "record", "units", "packages")
 _NEEDS = {  # program: the modules it is made of, in order of import
     "script": ("base", "script"),
-    "observe": ("base", "script", "files", "written", "observe"),
-    "observe-paths": ("base", "files", "written", "observe"),
-    "state": ("base", "script", "files", "written", "record", "users", "units", "state"),
-    "state-paths": ("base", "files", "written", "state"),
+    "observe": ("base", "script", "written", "observe"),
+    "observe-paths": ("base", "written", "observe"),
+    "state": ("base", "script", *_RECORD, "record", "users", "units", "state"),
+    "state-paths": ("base", *_RECORD, "state"),
     "units": ("base", "script", "files", "units"),
     "packages": _PACKAGES,
     "upgrade": (*_PACKAGES, "upgrade"),
-    "removal": ("base", "script", "files", "written", "dpkg", "record", "removal"),
-    "written": ("base", "files", "written"),
+    "removal": ("base", "script", *_RECORD, "dpkg", "record", "removal"),
+    "writing": ("base", *_RECORD),
     "gate": ("base", "script", "probes", "diagnose", "gate"),
     "diagnose": ("base", "script", "probes", "diagnose"),
     "step": ("base", "script", "step"),
-    "facts": ("base", "script", "files", "written", "observe", "side_by_side", *_FACTS, "facts"),
+    "facts": ("base", "script", "written", "observe", "side_by_side", *_FACTS, "facts"),
     "logs": ("base", "logs"),
-    "support": ("base", "script", "side_by_side", "files", "written", "support"),
+    "support": ("base", "script", "side_by_side", "written", "support"),
     "clock": ("clock",),
     "listen": ("base", "tls", "listen"),
     "listen-end": ("base", "tls", "listen", "listen_end"),
     "handshake": ("base", "tls", "way", "side_by_side", "handshake"),
     "connect": ("base", "tls", "way", "side_by_side", "connect"),
-    "status": ("base", "files", "written", "dpkg", "tls", "asks", "sql", "status"),
+    "status": ("base", "written", "dpkg", "tls", "asks", "sql", "status"),
 }
 
 

@@ -11,7 +11,8 @@ from installer.engine.node.observe import is_our_policy, observation
 from installer.engine.node.record import recording
 from installer.engine.node.script import last_lines, run_command
 from installer.engine.node.units import mask_units
-from installer.engine.node.written import note, write_ours, written
+from installer.engine.node.writing import note, write_ours
+from installer.engine.node.written import written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node

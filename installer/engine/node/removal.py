@@ -11,7 +11,7 @@ from installer.engine.node.dpkg import needed_by, present_packages
 from installer.engine.node.files import remove
 from installer.engine.node.record import forget, only_one, recorded, recording, records
 from installer.engine.node.script import checked, last_lines, run_command
-from installer.engine.node.written import forget as forget_written
+from installer.engine.node.writing import forget as forget_written
 from installer.engine.node.written import written
 
 TYPE_CHECKING = False

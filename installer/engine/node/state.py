@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from installer.engine.node.files import make_directories, owe_restarts, remove, set_rights
-from installer.engine.node.written import note, state_of, write_ours
+from installer.engine.node.writing import note, write_ours
+from installer.engine.node.written import state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node

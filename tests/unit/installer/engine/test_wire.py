@@ -1,9 +1,12 @@
 """A request reaches the node whatever it holds, and an answer comes back or a problem tells why."""
 
+import ast
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from installer.engine import node, wire
 from installer.engine.agent import Request
 from installer.engine.wire import BEGAN, EXIT, MARK, command, read_reply
 from installer.errors import Problem
@@ -115,3 +118,16 @@ def test_the_mark_stands_alone_on_its_line():
 
     assert out[:2] == ["partial", BEGAN]
     assert any(line.startswith(MARK) for line in out)
+
+
+@pytest.mark.parametrize("program", sorted(wire._NEEDS))
+def test_a_program_brings_what_its_modules_import_on_top(program):
+    """On the node there is nothing else; some programs never need what is imported later."""
+    modules = wire.modules_of(program)
+    prefix = f"{node.__name__}."
+
+    for place, name in enumerate(modules):
+        tree = ast.parse(Path(node.__path__[0], f"{name}.py").read_text())
+        wanted = [found.module or "" for found in tree.body if isinstance(found, ast.ImportFrom)]
+        ours = [module.removeprefix(prefix) for module in wanted if module.startswith(prefix)]
+        assert set(ours) <= set(modules[:place]), name

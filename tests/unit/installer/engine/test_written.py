@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installer.engine.drift import Drift, drifted
-from installer.engine.node import removal, written
+from installer.engine.node import removal, writing, written
 from installer.engine.session import Session
 from installer.state import ManagedFile, NodeState, Stage
 from tests.unit.installer.engine.shell import Shell
@@ -141,12 +141,13 @@ def test_an_older_release_left_no_record_and_the_next_run_makes_it(session, shel
 
 def test_what_a_removal_takes_away_leaves_the_record_too(tmp_path, monkeypatch):
     """Else the next installation would take its absence for somebody's work."""
-    monkeypatch.setattr(written, "HOME", str(tmp_path))
-    monkeypatch.setattr(written, "WRITTEN", str(tmp_path / "written"))
+    monkeypatch.setattr(writing, "HOME", str(tmp_path))
+    for module in (written, writing):
+        monkeypatch.setattr(module, "WRITTEN", str(tmp_path / "written"))
     monkeypatch.setattr(removal, "present_packages", lambda: {"stays": {}})
     states = {"file": ("/etc/a", "/srv/b/c", "/etc/d"), "unit": ("a.service",)}
     news = {kind: dict.fromkeys(names, "state") for kind, names in states.items()}
-    written.note({**news, "package": {"stays": "1", "goes": "1"}})
+    writing.note({**news, "package": {"stays": "1", "goes": "1"}})
 
     request = {"files": ["/etc/a"], "units": ["a.service"], "masked": [], "trees": ["/srv/b"]}
     removal._forget_written({**request, "is_whole": False})

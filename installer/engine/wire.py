@@ -54,9 +54,12 @@ _NEEDS = {  # program: the modules it is made of, in order of import
 
 
 def command(*, sudo: bool) -> str:
-    """Return the shell line that starts an agent; it exits 0 whatever happens."""
+    """Return the shell line that starts an agent; it exits 0 whatever happens.
+
+    Why it failed stands before its exit: two streams over SSH arrive in either order.
+    """
     root = "sudo -n -H " if sudo else ""
-    return f"{root}python3 -I -S -c '{_START}' || echo {EXIT}$?"
+    return f"{root}python3 -I -S -c '{_START}' 2>&1 || echo {EXIT}$?"
 
 
 @cache

@@ -71,6 +71,17 @@ def test_a_host_without_python_is_told_so(tmp_path):
     assert "python3-minimal" in problem.remedy
 
 
+def test_what_sudo_says_stands_before_the_end(tmp_path):
+    sudo = tmp_path / "sudo"
+    sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    sudo.chmod(0o755)
+
+    line = ["/bin/sh", "-c", command(sudo=True)]
+    done = subprocess.run(line, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+
+    assert done.stdout == f"sudo: a password is required\n{EXIT}1\n"
+
+
 @pytest.mark.parametrize(
     ("stdout", "stderr", "what"),
     [

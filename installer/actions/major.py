@@ -24,7 +24,7 @@ from installer.actions.major_rules import (
     pause_problem,
     standing_problems,
 )
-from installer.actions.major_sides import Side
+from installer.actions.major_sides import Side, named_major
 from installer.actions.major_work import JOURNAL, LOG, sides, switch_between, working
 from installer.actions.node_mark import unmark
 from installer.actions.options import RunOptions
@@ -32,7 +32,7 @@ from installer.actions.rollout import roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.transfer import send_bundle
-from installer.actions.under_way import MAJOR_UPGRADE, demand_allowed, hold_cluster
+from installer.actions.under_way import MAJOR_UPGRADE, hold_cluster
 from installer.backup.backup_set import BackupType
 from installer.engine.engine import Engine
 from installer.errors import PhaseFailed, Problem, Refused
@@ -108,11 +108,12 @@ def roll_back_postgresql(path: Path, report: Report, *, lose_writes: bool) -> Up
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
     record = _demand_way_back(load_major(folder), lose_writes=lose_writes)
-    demand_allowed(inventory, MAJOR_UPGRADE)  # before this one counts as begun
     began = time.monotonic()
-    keep_major(folder, replace(record, is_finished=False, opened=""))
     title = f"Going back to PostgreSQL {record.before}"
     with working(inventory, record, record.before, report, title) as (switch, go):
+        if problems := switch.no_way_back():
+            raise Refused(*problems)
+        keep_major(folder, replace(record, is_finished=False, opened=""))
         go(switch.back())
     _converge(path, report, f"Starting the managers on PostgreSQL {record.before}")
     forget_major(folder)
@@ -166,12 +167,26 @@ def _begin(path: Path, request: MajorRequest, report: Report) -> MajorRecord | N
 def _convert(path: Path, record: MajorRecord, report: Report) -> MajorRecord:
     inventory = load_cluster(path)
     folder = runs_folder(inventory)
+    record = keep_major(folder, replace(record, leader=_leader_now(inventory, record)))
     report.tell("Reads and writes stop now, until the managers are told to start again.")
-    record = keep_major(folder, replace(record, stopped=record.stopped or _now()))
     title = f"From PostgreSQL {record.before} to {record.wanted}"
     with working(inventory, record, record.wanted, report, title) as (switch, go):
+        record = keep_major(folder, replace(record, stopped=record.stopped or _now()))
         go(switch.forward())
     return keep_major(folder, replace(record, opened=_now()))
+
+
+def _leader_now(inventory: Inventory, record: MajorRecord) -> str:
+    """Return whose data count: Patroni may have chosen another since the upgrade was begun.
+
+    Raises Refused where the databases are not whole before the first of them stops.
+    """
+    if named_major(inventory) == record.wanted:  # it leads, or is about to
+        return record.leader
+    presence = look_around(inventory)
+    if not record.stopped and (problems := [*standing_problems(presence)]):
+        raise Refused(*problems)
+    return presence.database_with(Part.LEADER) or record.leader
 
 
 def _problems(inventory: Inventory, engine: Engine, old: Side, new: Side) -> Iterator[Problem]:

@@ -87,7 +87,6 @@ class Switch:
 
     def back(self) -> Phases:
         """Yield the way to the old version, whose data have not been touched."""
-        yield "postgresql/way back", self.databases, self._demand_old
         yield from self._stop()
         yield "postgresql/end conversion", [self.leader], self._end
         lead = functools.partial(self._lead, self.old, self.new)
@@ -191,20 +190,24 @@ class Switch:
         demand_gate(gate, session, functools.partial(self._note, "replicas", session.name))
         return changes
 
-    def _demand_old(self, session: Session) -> tuple[str, ...]:
+    def no_way_back(self) -> tuple[Problem, ...]:
+        """Return why the old version cannot run again; nothing is changed."""
+        outcomes = self.make.engine.on_each(self.databases, self._look_for_old)
+        found = (outcome.error or outcome.value for outcome in outcomes.values())
+        return tuple(problem for problem in found if problem is not None)
+
+    def _look_for_old(self, session: Session) -> Problem | None:
         old = self.old.settings[session.name]
         done = session.run(f"test -e {old.data_dir}/PG_VERSION && test -x {old.bin_dir}/postgres")
-        if done.code:
-            raise PhaseFailed(
-                Problem(
-                    where=f"{old.data_dir} on {session.name}",
-                    what=f"the data or the programs of PostgreSQL {self.old.major} are gone",
-                    remedy="go on: cfy_manager cluster upgrade --postgresql "
-                    f"{self.new.major}; or restore a backup on a new cluster",
-                    code="no-way-back",
-                )
-            )
-        return ()
+        if not done.code:
+            return None
+        return Problem(
+            where=f"{old.data_dir} on {session.name}",
+            what=f"the data or the programs of PostgreSQL {self.old.major} are gone",
+            remedy="stay: cfy_manager cluster upgrade --postgresql "
+            f"{self.new.major}; or restore a backup on a new cluster",
+            code="no-way-back",
+        )
 
     def remove(self, side: Side, session: Session) -> tuple[str, ...]:
         """Remove a side's data from a node."""

@@ -61,3 +61,10 @@ def side_of(engine: Engine, inventory: Inventory, major: int | None = None) -> S
 def with_major(inventory: Inventory, major: int) -> Inventory:
     """Return an inventory that names a major version."""
     return replace(inventory, settings=merged(inventory.settings, nested(MAJOR, major)))
+
+
+def named_major(inventory: Inventory) -> int | None:
+    """Return the major version that an inventory names, None where it leaves that to the hosts."""
+    group, name = MAJOR
+    major: int | None = inventory.settings.get(group, {}).get(name)
+    return major

@@ -10,7 +10,7 @@ from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
 from installer.actions.major_record import MajorRecord
 from installer.actions.major_run import Phases, Switch
-from installer.actions.major_sides import MAJOR, Side, side_of
+from installer.actions.major_sides import MAJOR, Side, named_major, side_of
 from installer.actions.node_phases import NodePhases
 from installer.actions.rollout import RunName, new_run, opened, run_told
 from installer.actions.run_log import logged_to
@@ -73,5 +73,5 @@ def switch_between(  # noqa: PLR0913 - what a run is made of
 
 def _name_in_inventory(inventory: Inventory, major: int) -> None:
     """Let the inventory name the version whose data run: the next install must keep it."""
-    if load_cluster(inventory.path).settings.get(MAJOR[0], {}).get(MAJOR[1]) != major:
+    if named_major(load_cluster(inventory.path)) != major:
         change_inventory(inventory, {("settings", *MAJOR): major})

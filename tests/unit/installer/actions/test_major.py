@@ -1,14 +1,17 @@
 """What a change of PostgreSQL's major version refuses, before and on its way back."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from installer.actions import major
 from installer.actions.change_members import add_nodes, remove_nodes
 from installer.actions.halt import start_cluster
 from installer.actions.install import InstallRequest, install_cluster
+from installer.actions.inventory_file import change_inventory
 from installer.actions.major import (
     MajorRequest,
     plan_postgresql,
@@ -39,8 +42,9 @@ from installer.actions.upgrade import (
     roll_back,
     upgrade_cluster,
 )
-from installer.errors import Refused
+from installer.errors import Problem, Refused
 from installer.inventory import load_inventory
+from installer.lock import hold_lock
 from installer.roles.database.major import check_script, convert_script
 from installer.status.model import Part
 from installer.status.presence import DatabaseMember, Presence
@@ -62,17 +66,17 @@ def seen(**changed):
     return {"db-1": replace(found, **changed)}
 
 
-def side(major, bundle=None):
-    data = f"/var/lib/postgresql/{major}/patroni"
+def side(number, bundle=None):
+    data = f"/var/lib/postgresql/{number}/patroni"
     return SimpleNamespace(
-        major=major,
+        major=number,
         cluster=SimpleNamespace(bundle=bundle),
         settings={"db-1": SimpleNamespace(data_dir=data)},
     )
 
 
 def bundle(*majors):
-    packages = [locked_package(f"postgresql-{major}", "database") for major in majors]
+    packages = [locked_package(f"postgresql-{number}", "database") for number in majors]
     return SimpleNamespace(path=Path("dist/both"), has_packages=True, lock=lock_of(packages))
 
 
@@ -220,6 +224,81 @@ def test_what_managers_wrote_is_lost_only_where_that_is_said(inventory):
         roll_back_postgresql(inventory.path, SimpleNamespace(), lose_writes=False)
 
 
+def test_a_way_back_that_cannot_begin_changes_nothing(inventory):
+    """Were it noted as begun, nothing else could run, and a second one would lose writes."""
+    kept = keep_major(
+        folder_of(inventory), replace(RECORD, opened="2026-01-01T00:00:00+00:00", is_finished=True)
+    )
+
+    with (
+        hold_lock(folder_of(inventory) / "lock", "cluster backup"),
+        pytest.raises(Refused, match="cluster backup"),
+    ):
+        roll_back_postgresql(inventory.path, SimpleNamespace(), lose_writes=True)
+    assert load_major(folder_of(inventory)) == kept
+
+
+def test_old_data_that_are_gone_refuse_the_way_back_before_it_begins(inventory, monkeypatch):
+    kept = keep_major(folder_of(inventory), replace(RECORD, is_finished=True))
+    gone = Problem(where="db-2", what="the data are gone", remedy="stay", code="no-way-back")
+    switch = SimpleNamespace(no_way_back=lambda: (gone,))
+    monkeypatch.setattr(major, "working", lambda *_: nullcontext((switch, None)))
+
+    with pytest.raises(Refused, match="the data are gone"):
+        roll_back_postgresql(inventory.path, SimpleNamespace(), lose_writes=False)
+    assert load_major(folder_of(inventory)) == kept
+
+
+MOVED = {"db-1": WHOLE["db-2"], "db-2": WHOLE["db-1"], "db-3": WHOLE["db-2"]}
+
+
+class TestWhoseDataAreConverted:
+    """The backup before takes hours, and a run may be gone on with days later."""
+
+    @pytest.fixture(autouse=True)
+    def nodes(self, monkeypatch):
+        def working(inventory, record, *_):
+            self.converted = record.leader
+            raise Refused(Problem(where="db-1", what="it ends here", remedy=""))
+
+        monkeypatch.setattr(major, "working", working)
+        self.found = Presence(databases=MOVED)
+        monkeypatch.setattr(major, "look_around", lambda _: self.found)
+
+    def convert(self, inventory, record):
+        keep_major(folder_of(inventory), record)
+        report = SimpleNamespace(tell=lambda _: None)
+        with pytest.raises(Refused) as refused:
+            upgrade_postgresql(inventory.path, MajorRequest(wanted=17), report)
+        return refused.value.problems[0]
+
+    def test_those_of_the_present_leader(self, inventory):
+        self.convert(inventory, RECORD)
+
+        assert self.converted == "db-2"
+        kept = load_major(folder_of(inventory))
+        assert (kept.leader, kept.stopped) == ("db-2", ""), "nothing has stopped yet"
+
+    def test_those_of_the_last_leader_where_all_have_stopped(self, inventory):
+        self.found = Presence()
+        self.convert(inventory, replace(RECORD, stopped="2026-01-01T00:00:00+00:00"))
+
+        assert self.converted == "db-1"
+
+    def test_those_that_are_converted_already(self, inventory):
+        """Its leader is the new version's: no other has the old data as they ended."""
+        change_inventory(inventory, {("settings", "postgresql_server", "major_version"): 17})
+        self.convert(inventory, replace(RECORD, stopped="2026-01-01T00:00:00+00:00"))
+
+        assert self.converted == "db-1"
+
+    def test_nobody_s_while_one_does_not_follow(self, inventory):
+        self.found = Presence(databases=MOVED | {"db-1": DatabaseMember(etcd=True)})
+
+        assert self.convert(inventory, RECORD).code == "postgresql-not-ready"
+        assert load_major(folder_of(inventory)) == RECORD
+
+
 def test_what_is_known_of_a_change_survives_its_run(tmp_path):
     kept = keep_major(tmp_path, replace(RECORD, stopped="2026-01-01T00:00:00+00:00"))
 
@@ -228,10 +307,10 @@ def test_what_is_known_of_a_change_survives_its_run(tmp_path):
     assert load_major(tmp_path) is None
 
 
-def settings(major):
-    release = SimpleNamespace(postgresql=major)
-    folder = f"/usr/lib/postgresql/{major}/bin"
-    data = f"/var/lib/postgresql/{major}/patroni"
+def settings(number):
+    release = SimpleNamespace(postgresql=number)
+    folder = f"/usr/lib/postgresql/{number}/bin"
+    data = f"/var/lib/postgresql/{number}/patroni"
     return SimpleNamespace(release=release, bin_dir=folder, data_dir=data)
 
 

@@ -142,6 +142,14 @@ def start_units(session: Session, stage: Stage) -> tuple[str, ...]:
     return done
 
 
+def rests(unit: str) -> str:
+    """Return shell text that tells whether a unit neither runs nor is about to.
+
+    A worker that waits for its brokers, and what systemd starts again and again, are "activating".
+    """
+    return f"systemctl is-active {shlex.quote(unit)} | grep -qxE 'inactive|failed|unknown'"
+
+
 def _systemctl(session: Session, verb: str, units: Sequence[str], *words: str) -> tuple[str, ...]:
     """Stop or start what is not so already; return a line for each."""
     command = f"systemctl {verb} {shlex.join(words)}".strip()
@@ -162,8 +170,9 @@ def _systemctl(session: Session, verb: str, units: Sequence[str], *words: str) -
 
 
 def _test(verb: str, unit: str) -> str:
-    negation = "" if verb == "stop" else "! "
-    return f"{negation}systemctl is-active --quiet {shlex.quote(unit)}"
+    if verb == "stop":
+        return f"! {rests(unit)}"
+    return f"! systemctl is-active --quiet {shlex.quote(unit)}"
 
 
 def turn_phases(turns: Iterable[Turn], act: Act, make: NodePhases) -> Iterator[Phase]:

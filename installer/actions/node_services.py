@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from installer.actions.cause import with_cause
+from installer.actions.halt import rests
 from installer.actions.installed import STATE, this_node
 from installer.actions.node import LOGS, node_inputs
 from installer.actions.node_mark import hold_node
@@ -65,7 +66,7 @@ def _stop(session: Session, stages: Sequence[Stage]) -> tuple[str, ...]:
     lines = []
     for unit in reversed([unit for stage in stages for unit in _units(stage)]):
         word = shlex.quote(unit)
-        script = f"if systemctl is-active --quiet {word}; then systemctl stop {word}; echo done; fi"
+        script = f"if {rests(unit)}; then exit 0; fi\nsystemctl stop {word}; echo done"
         lines.append(f"stop {unit}" if _ask(session, unit, script) else f"{unit} did not run")
     return tuple(lines)
 

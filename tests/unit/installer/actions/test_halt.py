@@ -1,8 +1,11 @@
 """The order in which a whole cluster stops and starts."""
 
+import os
+import subprocess
+
 import pytest
 
-from installer.actions.halt import start_turns, start_units, stop_turns
+from installer.actions.halt import start_turns, start_units, stop_turns, stop_units
 from installer.engine.outcome import Diagnosis, GateResult, Result
 from installer.errors import PhaseFailed, Problem
 from installer.state import Gate, NodeState, Stage, Unit, UnitTarget
@@ -74,3 +77,48 @@ class Silent:
 def test_a_service_that_does_not_come_is_told_with_what_it_says():
     with pytest.raises(PhaseFailed, match=r"no quorum(.|\n)*etcd(.|\n)*no room on the disk"):
         start_units(Silent(), stage("database/etcd", "etcd"))
+
+
+class Systemd:
+    """A node whose units are in one state, as `systemctl` tells it."""
+
+    name = "manager-1"
+
+    def __init__(self, folder, state):
+        tool = folder / "systemctl"
+        code = 0 if state == "active" else 3
+        tool.write_text(
+            f'#!/bin/sh\n[ "$1" = is-active ] || exit 0\n'
+            f'[ "$2" = --quiet ] || echo {state}\nexit {code}\n'
+        )
+        tool.chmod(0o755)
+        self._path = f"{folder}:{os.environ['PATH']}"
+
+    def run(self, script, timeout_s):
+        done = subprocess.run(
+            ["sh", "-eu", "-c", script],
+            env={"PATH": self._path},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("state", "stops"),
+    [
+        ("active", True),
+        ("reloading", True),
+        ("activating", True),
+        ("deactivating", True),
+        ("inactive", False),
+        ("failed", False),
+        ("unknown", False),
+    ],
+)
+def test_what_is_about_to_start_stops_too(tmp_path, state, stops):
+    """A worker that waits for its brokers would begin on a database that is being restored."""
+    found = stop_units(Systemd(tmp_path, state), stage("manager/services", "worker"))
+
+    assert found == (("stop worker",) if stops else ())

@@ -123,13 +123,15 @@ class Gate:
 
     `check` is run by `sh -eu` until it exits 0; its output is the last observed state.
     With `needs_peers` a node that is installed alone may defer it: the check then exits 75
-    (EX_TEMPFAIL) while too few other members answer.
+    (EX_TEMPFAIL) while too few other members answer. A check that exits 76 tells that what it
+    waits for is under way: that time does not count, until `longest_s` of waiting in all.
     """
 
     name: str  # "etcd has quorum"
     check: str
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
     timeout_s: int = 60
+    longest_s: int = 0
     units: tuple[str, ...] = ()  # whose journal explains a failure
     needs_peers: bool = False
 

@@ -186,8 +186,7 @@ class Switch:
         patroni = side.patroni(session.name)
         changes = _be(session, Stage(name=patroni.name, state=patroni.state))
         assert patroni.gate is not None  # noqa: S101 - the stage of the role has one
-        gate = replace(patroni.gate, timeout_s=LONG_S)
-        demand_gate(gate, session, functools.partial(self._note, "replicas", session.name))
+        demand_gate(patroni.gate, session, functools.partial(self._note, "replicas", session.name))
         return changes
 
     def no_way_back(self) -> tuple[Problem, ...]:

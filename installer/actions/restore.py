@@ -49,7 +49,8 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
         cluster = open_running(inventory)
         record = load_restore(folder)
         if record is None or not record.is_restored or record.command != _command(path, request):
-            record = _bring_back(cluster, path, request, report)
+            begun = record.begun if record else datetime.now(UTC).isoformat(timespec="seconds")
+            record = _bring_back(cluster, path, request, report, begun)
         _converge(open_running(inventory), folder, report)  # with the keys of the backup
         forget_upgrade(folder)  # one that was unfinished: nodes are as the inventory says again
         _journal(folder, request).unlink(missing_ok=True)
@@ -58,9 +59,12 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
 
 
 def _bring_back(
-    cluster: Cluster, path: Path, request: RestoreRequest, report: Report
+    cluster: Cluster, path: Path, request: RestoreRequest, report: Report, begun: str
 ) -> RestoreRecord:
-    """Bring database and parts back; return what is known once only the services are to start."""
+    """Bring database and parts back; return what is known once only the services are to start.
+
+    `begun` stays the same until a restore has come to its end, whatever is asked meanwhile.
+    """
     inventory, folder = cluster.inventory, runs_folder(cluster.inventory)
     journal = _journal(folder, request)
     done = finished_nodes(journal, since=datetime.now(UTC) - _RESUMED_FOR)
@@ -74,16 +78,17 @@ def _bring_back(
         name = RunName(new_run(), f"Restoring {inventory.name} to {request.words}")
         make = NodePhases(engine=engine, notify=notify, run=name.run)
         nodes = BackupNodes(inventory=inventory, engine=engine, silent={})
-        run = Restore(nodes, make, stages, target, node)
+        run = Restore(nodes=nodes, make=make, stages=stages, target=target, node=node, begun=begun)
         record = RestoreRecord(
             target=request.words,
             command=_command(path, request),
             label=target.backup.label,
             node=node,
             kept=run.kept,
+            begun=begun,
         )
-        begun = functools.partial(keep_restore, folder, record)
-        phases = tuple(_without_done(_told_of(run.phases(), begun), done, make))
+        told = functools.partial(keep_restore, folder, record)
+        phases = tuple(_without_done(_told_of(run.phases(), told), done, make))
         run_told(phases, notify, name, abort=engine.close)
     record = replace(record, is_restored=True)
     keep_restore(folder, record)

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from installer.actions.backup import demand_rows
 from installer.actions.backup_nodes import BackupNodes, call
@@ -21,61 +22,63 @@ from installer.state import Stage
 
 PLACE = f"{WORK}/restore"
 TRIAL = "restore/trial"
-_STOP, _LEAD, _REPLICAS, _PARTS, _MANAGERS = (
-    f"restore/{word}" for word in ("stop", "primary", "replicas", "parts", "managers")
+_STOP, _LEAD, _CLEAR, _REPLICAS, _PARTS, _MANAGERS = (
+    f"restore/{word}" for word in ("stop", "primary", "clear", "replicas", "parts", "managers")
 )
 _PATRONI = "database/patroni"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
     """The phases of one restore."""
 
-    def __init__(
-        self,
-        nodes: BackupNodes,
-        make: NodePhases,
-        stages: StagesByRole,
-        target: Target,
-        node: str,
-    ) -> None:
-        self._nodes = nodes
-        self._make = make
-        self._stages = stages
-        self._target = target
-        self._node = node
-        self._databases = [n.name for n in nodes.inventory.with_role(Role.DATABASE)]
-        self._data = self._patroni(node).state.data[0]
-        self.kept = f"{self._data}.before-restore"
+    nodes: BackupNodes
+    make: NodePhases
+    stages: StagesByRole
+    target: Target
+    node: str  # where the backup is restored; it leads afterwards
+    begun: str  # names the restore: what was kept for it stays through all its tries
+
+    @property
+    def kept(self) -> str:
+        """Return the folder where the former database is kept."""
+        return f"{self._data}.before-restore"
+
+    @property
+    def _data(self) -> str:
+        return self._patroni(self.node).state.data[0]
 
     def phases(self) -> Iterator[tuple[str, list[str], QuietAct]]:
         """Yield name, nodes and work of each phase."""
-        others = [name for name in self._databases if name != self._node]
-        yield TRIAL, [self._node], self._try
-        managers = [n.name for n in self._nodes.inventory.with_role(Role.MANAGER)]
+        databases = [node.name for node in self.nodes.inventory.with_role(Role.DATABASE)]
+        others = [name for name in databases if name != self.node]
+        yield TRIAL, [self.node], self._try
+        managers = [n.name for n in self.nodes.inventory.with_role(Role.MANAGER)]
         if managers:
             yield f"{_STOP}/manager", managers, functools.partial(self._stop, "manager")
         if others:
             yield f"{_STOP}/replicas", others, self._stop_patroni
-        yield _LEAD, [self._node], self._lead
-        yield f"{_LEAD}/settings", [self._node], self._settle
+        yield _LEAD, [self.node], self._lead
+        yield f"{_LEAD}/settings", [self.node], self._settle
         if others:
+            yield _CLEAR, others, self._clear
             yield _REPLICAS, others, self._follow
-        sets = (self._target.backup, *self._target.others)
+        sets = (self.target.backup, *self.target.others)
         if any(one.parts for one in sets):
-            parts = functools.partial(restore_parts, self._nodes, self._make, sets)
-            yield _PARTS, [self._node], parts
+            parts = functools.partial(restore_parts, self.nodes, self.make, sets)
+            yield _PARTS, [self.node], parts
         if managers:
-            nodes = addresses_by_kind(self._nodes.inventory)
+            nodes = addresses_by_kind(self.nodes.inventory)
             yield _MANAGERS, managers, functools.partial(unsettle, nodes, managers[0])
 
     def _patroni(self, node: str) -> Stage:
-        return next(s for s in self._stages[node]["database"] if s.name == _PATRONI)
+        return next(s for s in self.stages[node]["database"] if s.name == _PATRONI)
 
     def _try(self, session: Session) -> tuple[str, ...]:
         """Restore and recover beside the database; what cannot be reached is found out here."""
-        target = self._target
+        target = self.target
         self._close_archive(session)
-        self._make.note(TRIAL, session.name, f"restore {target.backup.label} into {PLACE}")
+        self.make.note(TRIAL, session.name, f"restore {target.backup.label} into {PLACE}")
         label = (target.backup.label,) if target.kind == "name" else ()
         words = ("restore", PLACE, target.kind, target.value or "-", *label)
         try:
@@ -91,12 +94,12 @@ class Restore:
 
     def _close_archive(self, session: Session) -> None:
         """Let a primary that lives archive all it has: the moment may be seconds ago."""
-        primary = self._nodes.primary()
+        primary = self.nodes.primary()
         if primary is not None:
-            self._nodes.ask(primary, lambda s: call(s, "take", "archive-all"))
+            self.nodes.ask(primary, lambda s: call(s, "take", "archive-all"))
 
     def _stop(self, role: str, session: Session) -> tuple[str, ...]:
-        stages = reversed(self._stages[session.name][role])
+        stages = reversed(self.stages[session.name][role])
         return tuple(line for stage in stages for line in stop_units(session, stage))
 
     def _stop_patroni(self, session: Session) -> tuple[str, ...]:
@@ -105,8 +108,8 @@ class Restore:
     def _lead(self, session: Session) -> tuple[str, ...]:
         """Put what was restored in the database's place, and let it lead a cluster anew."""
         stopped = self._stop_patroni(session)
-        call(session, "recover", "exchange", PLACE, self._data, self.kept)
-        self._make.note(_LEAD, session.name, "recover to the target and take writes")
+        call(session, "recover", "exchange", PLACE, self._data, self.kept, self.begun)
+        self.make.note(_LEAD, session.name, "recover to the target and take writes")
         call(session, "recover", "promote", self._data)
         _run(session, _FORGET)
         started = start_units(session, _without_gate(self._patroni(session.name)))
@@ -121,11 +124,15 @@ class Restore:
         steps = self._patroni(session.name).steps
         return tuple(step.name for step in steps if session.run_step(step).changed)
 
-    def _follow(self, session: Session) -> tuple[str, ...]:
-        """Copy the new primary: what a replica has belongs to another past."""
+    def _clear(self, session: Session) -> tuple[str, ...]:
+        """Take away what a replica has: it belongs to another past."""
         stopped = self._stop_patroni(session)
-        _run(session, f"rm -rf {self._data}\n")
-        return (*stopped, *start_units(session, self._patroni(session.name)))
+        removed = call(session, "recover", "remove", self._data).splitlines()
+        return (*stopped, *(f"remove {path}" for path in removed))
+
+    def _follow(self, session: Session) -> tuple[str, ...]:
+        """Let a replica copy the new primary; a copy that is under way goes on."""
+        return start_units(session, self._patroni(session.name))
 
 
 # Patroni writes these keys anew; the old ones name another past of the database. Its own tool asks

@@ -19,6 +19,7 @@ class RestoreRecord:
     label: str  # of the backup
     node: str  # where the database was restored
     kept: str  # the folder there with the database as it was
+    begun: str = ""  # what the folder is told apart by from those of restores before, ISO 8601
     is_restored: bool = False  # all data are back; to do it anew would give up what is kept
 
 

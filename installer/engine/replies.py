@@ -49,7 +49,7 @@ def gate_result(node: str, gate: Gate, told: Mapping[str, Any]) -> GateResult:
         if told["hopeless"]:
             ended = f"given up after {told['seconds']:.0f} s, for waiting cannot cure it"
         else:
-            ended = f"not reached in {gate.timeout_s} s"
+            ended = f"not reached in {told['seconds']:.0f} s"
         problem = Problem(
             where=node,
             what=f"{ended}: {gate.name}; last seen: {seen[-500:]}",

@@ -152,11 +152,12 @@ class Session:
             "check": gate.check,
             "secrets": revealed(gate.secrets),
             "timeout_s": gate.timeout_s,
+            "longest_s": gate.longest_s,
             "units": gate.units,
             "may_defer": alone and gate.needs_peers,
             "watch": watch_request(gate.units),
         }
-        told = self._call("gate", request, gate.timeout_s)
+        told = self._call("gate", request, max(gate.timeout_s, gate.longest_s))
         return gate_result(self.name, gate, told)
 
     def run_step(self, step: Step) -> StepResult:

@@ -1,7 +1,7 @@
 """Restore a backup into a folder, recover it there and count its rows; runs as postgres on a node.
 
 usage: recover.py restore FOLDER TYPE TARGET [LABEL]
-       recover.py exchange FRESH DATA KEPT
+       recover.py exchange FRESH DATA KEPT BEGUN
        recover.py promote FOLDER
        recover.py remove FOLDER
 TYPE is `name`, `time` or `default`, the end of the archive; LABEL chooses the backup to begin with.
@@ -21,6 +21,7 @@ from typing import Any
 from installer.backup.node.base import TABLES, Database, Failure, alone, run
 
 _POLL_S = 0.2
+_KEPT_BY = "kept-by-restore"  # a file in the folder that is kept
 _SEGMENT_BYTES = 16 * 1024 * 1024  # of WAL: initdb's default, which the installer keeps
 _LEAST_SPARE = 256 * 1024 * 1024  # for WAL while it recovers
 # a standby needs at least what its primary has counted, and the WAL may tell of more
@@ -228,18 +229,35 @@ def promote(folder: str) -> int:
     return 0
 
 
-def exchange(fresh: str, data: str, kept: str) -> int:
+def exchange(fresh: str, data: str, kept: str, begun: str) -> int:
     """Put a restored folder in the database's place; again changes nothing.
 
-    What is kept is the database as it was before the first try.
+    What is kept is the database as it was before the first try: `begun` names the restore, and
+    stands in the folder that was kept for it.
     """
     if not os.path.isdir(fresh):
         return 0
+    mark = f"{kept}/{_KEPT_BY}"
     if os.path.isdir(data):
-        shutil.rmtree(kept, ignore_errors=True)
-        os.rename(data, kept)
+        end_server(data, Database())  # Patroni's end need not be PostgreSQL's
+        if _text(mark) == begun:
+            shutil.rmtree(data)  # what a try before has restored
+        else:
+            shutil.rmtree(kept, ignore_errors=True)
+            os.rename(data, kept)
+    if os.path.isdir(kept):
+        with open(mark, "w", encoding="utf-8") as file:
+            file.write(begun)
     os.rename(fresh, data)
     return 0
+
+
+def _text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def forget_recovery(path: str) -> None:

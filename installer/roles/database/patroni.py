@@ -19,6 +19,7 @@ UNIT = "patroni.service"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 CONFIG = "/etc/patroni/config.yml"
 _USER = "postgres"
+_COPY_S = 12 * 3600  # a large database over a slow line
 # Patroni logs in with these; the superuser's is for psql, etcd's root is for nobody here
 _CERTIFICATE_USERS = ("patroni", "replicator", "postgres")
 
@@ -112,7 +113,8 @@ def cluster_gate(db: DatabaseSettings) -> Gate:
     return Gate(
         name="one leader runs and every replica follows it",
         check=probe("patroni", "cluster", db.me.address, *wanted, *peers),
-        timeout_s=300,  # replicas copy the primary's data first
+        timeout_s=300,
+        longest_s=_COPY_S,  # replicas copy the primary's data first
         units=(UNIT, "etcd.service"),
         needs_peers=len(db.members) > 1,
     )

@@ -28,6 +28,7 @@ PORT = 8008
 ETCD_PORT = 2379
 TLS = "/etc/patroni/tls"
 DEFERRED = 75  # EX_TEMPFAIL: too few members answer
+NEARER = 76  # it is under way: only time is lacking
 _ANSWER_S = 10.0
 _REACH_S = 2.0
 _RESTART_S = 100.0  # Patroni answers when PostgreSQL runs again
@@ -119,8 +120,12 @@ def cluster_problems(
 
 
 def check_cluster(host: str, wanted: Sequence[str], peers: Sequence[str]) -> int:
-    """Print how the cluster is; return 0, 1, or DEFERRED while other members do not answer."""
+    """Print how the cluster is; return 0 when it is whole.
+
+    DEFERRED tells that other members do not answer, NEARER that one copies the primary's data.
+    """
     count, replica_state, synchronous = wanted
+    members: list[dict[str, Any]] = []
     try:
         members = Patroni(host).get("/cluster")["members"]
         problems = cluster_problems(
@@ -134,7 +139,14 @@ def check_cluster(host: str, wanted: Sequence[str], peers: Sequence[str]) -> int
     away = [peer for peer in peers if not _has_etcd(peer)]
     problems += [f"{peer} is not installed or down" for peer in away]
     print("; ".join(problems))  # noqa: T201
-    return DEFERRED if away else 1
+    if away:
+        return DEFERRED
+    return NEARER if is_copying(members) else 1
+
+
+def is_copying(members: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a member copies the data of the one that leads."""
+    return _leader(members) is not None and any(m["state"] == _COPYING for m in members)
 
 
 def patch(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,10 +30,11 @@ def run(tmp_path, monkeypatch):
     def held(*_):
         yield
 
-    def bring_back(*_):
+    def bring_back(*words):
         did.append("bring back")
-        keep_restore(tmp_path, record(is_restored=True))
-        return record(is_restored=True)
+        brought = record(is_restored=True, begun=words[-1])
+        keep_restore(tmp_path, brought)
+        return brought
 
     for name in ("load_cluster", "demand_repository", "open_running"):
         monkeypatch.setattr(restore, name, lambda _: SimpleNamespace())
@@ -66,6 +67,15 @@ def test_one_that_did_not_bring_all_back_or_went_elsewhere_does(run, tmp_path, k
     act()
 
     assert did == ["bring back", "start"]
+
+
+def test_a_restore_keeps_its_name_through_all_its_tries(run, tmp_path):
+    """By it a node knows whether the data that it kept are those from before the first one."""
+    act, _ = run
+    keep_restore(tmp_path, record(begun="monday"))
+
+    assert act().begun == "monday"
+    assert datetime.fromisoformat(act().begun) <= datetime.now(UTC), "the next one is another"
 
 
 def test_only_the_trials_good_end_tells_that_the_cluster_is_changed():

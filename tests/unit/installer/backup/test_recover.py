@@ -1,36 +1,91 @@
 """What the programs on a node do with files; PostgreSQL itself is for the cluster tests."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from installer.backup.node import base, recover, take
 
 
-def test_an_exchange_keeps_the_former_data_and_may_be_repeated(tmp_path):
-    fresh, data, kept = (tmp_path / name for name in ("restore", "patroni", "kept"))
-    for folder, text in ((fresh, "restored"), (data, "former")):
-        folder.mkdir()
-        (folder / "PG_VERSION").write_text(text)
-    words = tuple(map(str, (fresh, data, kept)))
-
-    recover.exchange(*words)
-    recover.exchange(*words)
-
-    assert (data / "PG_VERSION").read_text() == "restored"
-    assert (kept / "PG_VERSION").read_text() == "former"
-    assert not fresh.exists()
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Return what makes and reads the folders `restore`, `patroni` and `kept`, and exchanges."""
+    monkeypatch.setattr(recover, "Database", lambda: SimpleNamespace(bin_dir=str(tmp_path)))
+    return Place(tmp_path)
 
 
-def test_an_exchange_that_was_killed_between_its_renames_goes_on(tmp_path):
+class Place:
+    def __init__(self, folder):
+        self._folder = folder
+        self.words = [str(folder / name) for name in ("restore", "patroni", "kept")]
+
+    def make(self, name, text):
+        (self._folder / name).mkdir()
+        (self._folder / name / "PG_VERSION").write_text(text)
+
+    def exchange(self, begun="monday"):
+        recover.exchange(*self.words, begun)
+        return self.text("patroni"), self.text("kept")
+
+    def text(self, name):
+        path = self._folder / name / "PG_VERSION"
+        return path.read_text() if path.exists() else None
+
+
+def test_an_exchange_keeps_the_former_data_and_may_be_repeated(place):
+    place.make("restore", "restored")
+    place.make("patroni", "former")
+
+    assert place.exchange() == ("restored", "former")
+    assert place.exchange() == ("restored", "former")
+    assert place.text("restore") is None
+
+
+def test_an_exchange_that_was_killed_between_its_renames_goes_on(place):
     """Then the data are gone from their place, and what is kept must not be given up."""
-    fresh, data, kept = (tmp_path / name for name in ("restore", "patroni", "kept"))
-    fresh.mkdir()
-    kept.mkdir()
-    (kept / "PG_VERSION").write_text("former")
+    place.make("restore", "restored")
+    place.make("kept", "former")
 
-    recover.exchange(*map(str, (fresh, data, kept)))
+    assert place.exchange() == ("restored", "former")
 
-    assert data.is_dir()
-    assert (kept / "PG_VERSION").read_text() == "former"
+
+def test_a_restore_that_begins_anew_gives_up_its_own_data_and_never_the_former(place):
+    """It may be gone on with days later, or with another target: only the first data are kept."""
+    place.make("restore", "restored")
+    place.make("patroni", "former")
+    place.exchange()
+    place.make("restore", "restored again")
+
+    assert place.exchange() == ("restored again", "former")
+
+
+def test_what_an_earlier_restore_has_kept_makes_room(place):
+    place.make("restore", "restored")
+    place.make("patroni", "long ago")
+    place.exchange("last year")
+    place.make("restore", "restored again")
+
+    assert place.exchange("monday") == ("restored again", "restored")
+
+
+def test_blank_machines_have_nothing_to_keep(place):
+    place.make("restore", "restored")
+
+    assert place.exchange() == ("restored", None)
+
+
+def test_a_server_on_the_former_data_ends_before_they_move(place, tmp_path):
+    """One whose Patroni was killed goes on by itself, and would write to what is kept."""
+    place.make("restore", "restored")
+    place.make("patroni", "former")
+    (tmp_path / "patroni" / "postmaster.pid").write_text("1")
+    tool = tmp_path / "pg_ctl"
+    tool.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ntest -d "$3"\n')
+    tool.chmod(0o755)
+
+    place.exchange()
+
+    assert (tmp_path / "asked").read_text() == f"stop -D {tmp_path}/patroni -m fast -w\n"
 
 
 def test_a_restored_database_forgets_how_to_recover(tmp_path):

@@ -4,11 +4,13 @@ import pytest
 
 from installer.engine.node import diagnose, gate, probes
 
+COPYING = "db-3 is creating replica"
 ALARM = "rabbit@mq-1 has a disk alarm"
 REQUEST = {
     "check": "true",
     "secrets": {},
     "timeout_s": 180.0,
+    "longest_s": 0,
     "units": [],
     "may_defer": False,
     "watch": {"signs": [("rabbitmq-disk-alarm", "said", "has a disk alarm")], "ports": {}},
@@ -28,7 +30,8 @@ def answers(monkeypatch):
 
     def check(script, secrets, left_s):
         text = said.pop(0) if len(said) > 1 else said[0]
-        return {"code": 1 if text else 0, "stdout": text, "stderr": ""}
+        code = 76 if text == COPYING else 1 if text else 0
+        return {"code": code, "stdout": text, "stderr": ""}
 
     monkeypatch.setattr(gate, "run_script", check)
     return said
@@ -59,3 +62,32 @@ def test_what_may_still_come_is_waited_for(answers):
 
     assert not told["hopeless"]
     assert told["seconds"] > 170
+
+
+def test_time_in_which_it_comes_nearer_does_not_count(answers):
+    """A large database copies for hours; each answer is half a second."""
+    answers += [*[COPYING] * 2000, "too few members", ""]
+
+    told = gate.main(REQUEST | {"longest_s": 3600})
+
+    assert told["passed"]
+    assert told["seconds"] > 5 * REQUEST["timeout_s"]
+
+
+def test_what_comes_nearer_for_ever_is_not_waited_for(answers):
+    answers.append(COPYING)
+
+    told = gate.main(REQUEST | {"longest_s": 600})
+
+    assert not told["passed"]
+    assert 590 < told["seconds"] < 610
+
+
+def test_a_copy_that_fails_again_and_again_ends_nearly_in_its_time(answers):
+    """Each try is under way for a moment only."""
+    answers += [COPYING, *["db-3 is stopped"] * 19] * 100
+
+    told = gate.main(REQUEST | {"longest_s": 3600})
+
+    assert not told["passed"]
+    assert told["seconds"] < 1.1 * REQUEST["timeout_s"]

@@ -11,6 +11,7 @@ from installer.roles.database.patroni_probe import (
     cluster_problems,
     follows,
     has_begun,
+    is_copying,
     is_in_turn,
     patch,
 )
@@ -34,6 +35,27 @@ def test_the_synchronous_replica_takes_over_before_one_that_lags_less():
 
 def test_a_replica_that_does_not_follow_never_takes_over():
     assert best_candidate([LEADER, SYNC | {"state": "stopped"}]) is None
+
+
+COPYING = {"name": "db-3", "role": "replica", "state": "creating replica"}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ((LEADER, SYNC, COPYING), True),
+        ((LEADER, SYNC, REPLICA), False),
+        ((SYNC, COPYING), False),  # from nobody
+    ],
+)
+def test_a_copy_of_the_leader_is_waited_for(monkeypatch, members, expected):
+    monkeypatch.setattr(patroni_probe, "_context", lambda: None)
+    monkeypatch.setattr(patroni_probe.Patroni, "get", lambda *_: {"members": [*members]})
+
+    assert is_copying(members) is expected
+    wanted = ("4", "streaming", "any")  # one more than there are
+    code = patroni_probe.check_cluster("db-1", wanted, ())
+    assert code == (patroni_probe.NEARER if expected else 1)
 
 
 COPIED = {"role": "replica", "state": "running", "replication_state": "streaming"}

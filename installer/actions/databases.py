@@ -157,10 +157,20 @@ def demand_database(config: Mapping[str, object]) -> None:
 
 
 def run_on(
-    site: Site, title: str, phases_of: Callable[[Work], Sequence[Phase]], report: Report
+    site: Site,
+    needed: str,
+    title: str,
+    phases_of: Callable[[Work], Sequence[Phase]],
+    report: Report,
 ) -> tuple[PhaseResult, ...]:
-    """Run the phases that are made of the site's nodes, told and kept in its journal."""
-    with opened(site.jobs) as (engine, stages), journaled(site.journal, report) as notify:
+    """Run the phases that are made of the site's nodes, told and kept in its journal.
+
+    Those that are away have no part in them; raises NodeUnreachable where that is the one needed.
+    """
+    with (
+        opened(site.jobs, [needed]) as (engine, stages),
+        journaled(site.journal, report) as notify,
+    ):
         name = RunName(new_run(), title)
         make = NodePhases(engine=engine, notify=notify, run=name.run)
         phases = phases_of(Work(make, stages))

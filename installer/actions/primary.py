@@ -31,7 +31,8 @@ def set_master(inventory: Path | None, word: str, report: Report) -> tuple[Phase
         target = site.member(word)
         leader = _demand_may_lead(site, target)
         phases = functools.partial(_phases, site, target, leader)
-        return run_on(site, f"Letting {target.name} lead in place of {leader}", phases, report)
+        title = f"Letting {target.name} lead in place of {leader}"
+        return run_on(site, site.acting(target), title, phases, report)
 
 
 def _demand_may_lead(site: Site, target: Member) -> str:

@@ -54,7 +54,8 @@ def reinit_database(
         if not site.has_finished(_BEGIN, target.name):
             _demand_may_copy(site, target, force=force)
         phases = functools.partial(_phases, site, target)
-        return run_on(site, f"Copying the database of {target.name} anew", phases, report)
+        title = f"Copying the database of {target.name} anew"
+        return run_on(site, target.name, title, phases, report)
 
 
 def _demand_here(site: Site, target: Member) -> None:

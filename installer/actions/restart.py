@@ -29,6 +29,7 @@ from installer.expand.check import load_cluster
 from installer.foresight.restart_order import Order, restart_order
 from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part
+from installer.inventory import Inventory
 from installer.journal import finished_nodes
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
@@ -69,13 +70,23 @@ def restart_cluster(path: Path, request: RestartRequest, report: Report) -> tupl
         if done:
             told = f"{len(done)} restarts of the run before are done; --again begins anew."
             report.tell(told)
-        with opened(cluster.jobs()) as (engine, stages):
+        with opened(cluster.jobs(), _needed(inventory, request)) as (engine, stages):
             run = RollingRestart(cluster, request, engine, stages, order)
             demand_met(request, stages)
             if not request.interrupt:
                 run.demand_no_pause()
             with journaled(folder / _JOURNAL, report) as notify:
                 return run.go(done, notify)
+
+
+def _needed(inventory: Inventory, request: RestartRequest) -> set[str]:
+    """Return the nodes that have a turn: who else is away hinders nobody but by the rules."""
+    return {
+        node.name
+        for node in inventory.nodes
+        for role in (*node.roles, "reporter")
+        if request.wants(role, node.name)
+    }
 
 
 def _yesterday() -> datetime:

@@ -207,15 +207,34 @@ def _glance(engine: Engine, jobs: Sequence[NodeJob]) -> Mapping[str, NodeFacts]:
 
 
 @contextmanager
-def opened(jobs: Sequence[NodeJob]) -> Iterator[tuple[Engine, StagesByRole]]:
+def opened(
+    jobs: Sequence[NodeJob], needed: Collection[str] | None = None
+) -> Iterator[tuple[Engine, StagesByRole]]:
     """Connect to all nodes and yield what each role is made of there: node → role → stages.
 
-    Nothing is compared: for runs that change no file. Raises NodeUnreachable as `survey` does.
+    Nothing is compared: for runs that change no file. Raises NodeUnreachable as `survey` does;
+    with `needed` only for those nodes: others that are away are left out.
     """
     with Engine([job.target for job in jobs]) as engine:
-        if unreachable := engine.connect():
-            raise NodeUnreachable(*unreachable.values())
-        yield engine, stages_seen(engine, jobs)
+        away = engine.connect()
+        _demand(needed, away)
+        yield engine, stages_seen(engine, [job for job in jobs if job.inputs.name not in away])
+
+
+def reached(
+    engine: Engine, jobs: Sequence[NodeJob], needed: Collection[str]
+) -> tuple[NodeJob, ...]:
+    """Return the nodes that answer now; raises NodeUnreachable for one that is needed."""
+    names = [job.inputs.name for job in jobs]
+    outcomes = engine.on_each(names, lambda session: session.run(":"))
+    away = {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
+    _demand(needed, away)
+    return tuple(job for job in jobs if job.inputs.name not in away)
+
+
+def _demand(needed: Collection[str] | None, away: Mapping[str, Problem]) -> None:
+    if lost := [p for name, p in away.items() if needed is None or name in needed]:
+        raise NodeUnreachable(*lost)
 
 
 @contextmanager

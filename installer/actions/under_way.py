@@ -119,7 +119,7 @@ def _leads_away(inventory: Inventory, record: UpgradeRecord) -> bool:
 
     Where the bundle before is unknown, an install is the only way back.
     """
-    if record.is_finished or not record.before:
+    if not record.is_under_way or not record.before:
         return False
     named = inventory.bundle_path
     return named is None or named.absolute() != Path(record.bundle)

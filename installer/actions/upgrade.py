@@ -14,7 +14,7 @@ from installer.actions.inventory_file import change_inventory
 from installer.actions.may_stop import layout_now
 from installer.actions.node_mark import unmark
 from installer.actions.restart import Done
-from installer.actions.rollout import opened, stages_seen
+from installer.actions.rollout import StagesByRole, opened, reached, stages_seen
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
 from installer.actions.under_way import (
@@ -24,14 +24,14 @@ from installer.actions.under_way import (
     unfinished,
 )
 from installer.actions.upgrade_plan import UpgradePlan, plan_upgrade
-from installer.actions.upgrade_record import Memory, UpgradeRecord, forget_upgrade, load_record
+from installer.actions.upgrade_record import Memory, UpgradeRecord, load_record
 from installer.actions.upgrade_rules import upgrade_problems
 from installer.actions.upgrade_run import Course, RollBack, Upgrade, Way
 from installer.backup.backup_set import BackupType
 from installer.bundle.model import Bundle, load_bundle
 from installer.config.edit import NotEditable
 from installer.engine.engine import Engine
-from installer.errors import ConfigError, Problem, Refused
+from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.foresight.restart_order import restart_order
 from installer.inventory import Inventory, Role
@@ -118,16 +118,16 @@ def roll_back(path: Path, report: Report, *, interrupt: bool = False) -> tuple[P
     with hold_cluster(inventory, UPGRADE), logged_to(folder, "upgrade"):
         record = _demand_way_back(load_record(folder))
         cluster = replace(open_running(inventory), bundle=load_bundle(Path(record.before)))
-        with opened(cluster.jobs()) as (engine, stages):
+        with opened(cluster.jobs(), _managers(inventory)) as (engine, stages):
             newer = load_bundle(Path(record.bundle))
-            way = _way(engine, cluster, newer)
+            way = _way(engine, cluster.bundle, stages, newer)
             order = restart_order(layout_now(inventory), look_around(inventory))
             turns = _Turns(plan=way.plan, interrupt=interrupt)
             run = RollBack(cluster, turns, engine, way, order)
             with journaled(folder / _JOURNAL, report) as notify:
                 results = run.go(Done(), notify)
-            unmark(engine, stages)
-        forget_upgrade(folder)
+            for problem in _end(engine, inventory, Memory(folder, record)):
+                report.tell(f"{problem.where}: {problem.what}; {problem.remedy}.")
         return results
 
 
@@ -149,11 +149,15 @@ def _destination(
     inventory: Inventory, request: UpgradeRequest
 ) -> tuple[Bundle, UpgradeRecord | None]:
     """Return where the cluster goes, and the record of the upgrade that has begun to go there."""
-    known = load_record(runs_folder(inventory))
-    record = None if known is None or known.is_finished else known
+    record = _under_way(inventory)
     bundle = load_bundle(_bundle_path(inventory, request, record))
     is_same = record is not None and Path(record.bundle) == bundle.path
     return bundle, record if is_same else None
+
+
+def _under_way(inventory: Inventory) -> UpgradeRecord | None:
+    known = load_record(runs_folder(inventory))
+    return known if known is not None and known.is_under_way else None
 
 
 def _bundle_path(
@@ -181,11 +185,12 @@ def _follow(
     run = Upgrade(found.cluster, turns, found.engine, found.way, order)
     if not request.interrupt:
         run.demand_no_pause()
-    memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"]))
+    left = _under_way(inventory)
+    memory = Memory(folder, found.record or _record(found, request, run.nodes["manager"], left))
     course = Course(
         memory=memory,
         mark=unfinished(inventory),
-        forget=functools.partial(_forget, found, memory),
+        end=functools.partial(_end, found.engine, inventory, memory),
         way_back=functools.partial(_way_back, found, memory),
         inventory_path=inventory.path,
         observe_s=request.observe_s,
@@ -195,22 +200,28 @@ def _follow(
         try:
             return run.follow(course, notify)
         except Refused:
-            if found.record is None:  # nothing has begun
+            if left is not None:  # nothing has begun but what had before
+                Memory(folder, left)
+            else:
                 memory.forget()
             raise
 
 
-def _record(found: _Opened, request: UpgradeRequest, managers: list[str]) -> UpgradeRecord:
+def _record(
+    found: _Opened, request: UpgradeRequest, managers: list[str], left: UpgradeRecord | None
+) -> UpgradeRecord:
+    """Return what is known of an upgrade that begins, maybe where one to another bundle ended."""
     before = found.cluster.inventory.bundle_path
     return UpgradeRecord(
         before=str(before.absolute()) if before else "",
         bundle=str(found.way.plan.bundle.path),
         canary=request.canary or next(iter(managers), ""),
+        is_contracted=left is not None and left.is_contracted,
     )
 
 
 def _demand_canary(inventory: Inventory, request: UpgradeRequest) -> None:
-    names = [node.name for node in inventory.with_role(Role.MANAGER)]
+    names = _managers(inventory)
     if request.canary is not None and request.canary not in names:
         remedy = f"name one of: {', '.join(names)}"
         what = f"{request.canary} is no manager"
@@ -234,55 +245,76 @@ def _back_up(path: Path, request: UpgradeRequest, report: Report) -> None:
     report.tell(f"The backup {backup.label} is what was before the upgrade.")
 
 
-def _demand_way_back(record: UpgradeRecord | None) -> UpgradeRecord:
-    if record is None or record.is_finished or not record.before:
+def _demand_way_back(record: UpgradeRecord | None, where: str = "--roll-back") -> UpgradeRecord:
+    if record is None or record.is_finished or record.before in ("", record.bundle):
         what = "no upgrade is under way, or the bundle before it is not known here"
     elif record.is_contracted:
         what = "the managers' schema is finished for the new release: the old one cannot use it"
     else:
         return record
     remedy = "restore a backup, or go on: cfy_manager cluster upgrade"
-    raise Refused(Problem(where="--roll-back", what=what, remedy=remedy, code="no-way-back"))
+    raise Refused(Problem(where=where, what=what, remedy=remedy, code="no-way-back"))
 
 
-def _forget(found: _Opened, memory: Memory) -> None:
-    """Let no upgrade be under way, here and on the nodes: the canary is as before."""
-    unmark(found.engine, found.way.stages)
+def _managers(inventory: Inventory) -> list[str]:
+    return [node.name for node in inventory.with_role(Role.MANAGER)]
+
+
+def _end(engine: Engine, inventory: Inventory, memory: Memory) -> tuple[Problem, ...]:
+    """Let no upgrade be under way, here and on the nodes: what it began was taken back.
+
+    Returns a problem for each node that keeps its mark.
+    """
+    try:
+        unmark(engine, [node.name for node in inventory.nodes])
+    except PhaseFailed as error:
+        memory.note(is_back=True)
+        remedy = "once it answers, `cfy_manager cluster upgrade --roll-back` takes it away"
+        what = "it keeps the mark of the upgrade, by which commands on it are refused"
+        return tuple(Problem(where=p.where, what=what, remedy=remedy) for p in error.problems)
     memory.forget()
+    return ()
 
 
-def _way_back(found: _Opened, memory: Memory) -> Way | None:
-    """Return how the canary becomes as it was; None when its bundle is not known here."""
-    if not memory.record.before or memory.record.before == memory.record.bundle:
-        return None
-    cluster = replace(found.cluster, bundle=load_bundle(Path(memory.record.before)))
-    return _way(found.engine, cluster, found.way.plan.bundle)
+def _way_back(found: _Opened, memory: Memory) -> Way:
+    """Return how the canary becomes as it was, whoever else is away meanwhile.
+
+    Raises Refused where no way leads back.
+    """
+    record = _demand_way_back(memory.record, memory.record.canary)
+    cluster = replace(found.cluster, bundle=load_bundle(Path(record.before)))
+    stages = stages_seen(found.engine, reached(found.engine, cluster.jobs(), [record.canary]))
+    return _way(found.engine, cluster.bundle, stages, found.way.plan.bundle)
 
 
-def _way(engine: Engine, cluster: Cluster, newer: Bundle) -> Way:
-    """Return the way back from a newer bundle to the cluster's own."""
-    assert cluster.bundle is not None  # noqa: S101 - its callers have loaded it
-    stages = stages_seen(engine, cluster.jobs())
-    plan = plan_upgrade(engine, cluster.bundle, stages, back_from=newer)
+def _way(engine: Engine, bundle: Bundle | None, stages: StagesByRole, newer: Bundle) -> Way:
+    """Return the way back to a bundle from a newer one."""
+    assert bundle is not None  # noqa: S101 - its callers have loaded it
+    plan = plan_upgrade(engine, bundle, stages, back_from=newer)
     return Way(plan=plan, stages=stages, back=True)
 
 
 def _finish(found: _Opened, folder: Path) -> None:
-    """Let the nodes be free for others, and the inventory name the bundle: an install keeps it."""
+    """Let the inventory name the bundle, then the nodes be free for others: an install keeps it.
+
+    What a kill leaves in between keeps no install from anything, and the next upgrade ends it.
+    """
     inventory, bundle = found.cluster.inventory, found.way.plan.bundle.path
+    named = inventory.bundle_path
+    if named is None or named.absolute() != bundle:
+        try:
+            change_inventory(inventory, {("bundle",): str(bundle)})
+        except NotEditable as error:
+            raise Refused(
+                Problem(
+                    where=str(inventory.path),
+                    what="every node is upgraded, but the file is written in a way that is not"
+                    " edited",
+                    remedy=f"let it say `bundle: {bundle}`, then end the upgrade: cfy_manager"
+                    " cluster upgrade",
+                )
+            ) from error
     unmark(found.engine, found.way.stages)
     record = load_record(folder)
     if record is not None:
         Memory(folder, replace(record, is_finished=True))
-    if inventory.bundle_path is not None and inventory.bundle_path.absolute() == bundle:
-        return
-    try:
-        change_inventory(inventory, {("bundle",): str(bundle)})
-    except NotEditable as error:
-        raise Refused(
-            Problem(
-                where=str(inventory.path),
-                what="every node is upgraded, but the file is written in a way that is not edited",
-                remedy=f"let it say `bundle: {bundle}`, or the next install goes back",
-            )
-        ) from error

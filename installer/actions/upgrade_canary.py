@@ -23,11 +23,11 @@ class Canary:
 
     node: str
     upgrade: NodeUpgrade
-    way_back: Callable[[], NodeUpgrade | None]  # None: the bundle before is not known
+    way_back: Callable[[], NodeUpgrade]  # raises what speaks against it
     inventory_path: Path
     observe_s: float
     is_proven: Callable[[], None]  # told once it has passed
-    is_back: Callable[[], None]  # told once it is as before: no upgrade is under way then
+    is_back: Callable[[], tuple[Problem, ...]]  # told once it is as before; returns what is left
 
     def __call__(self, phase: str) -> PhaseResult:
         """Upgrade it, let a blueprint go through it, watch it; what fails takes it back."""
@@ -37,13 +37,12 @@ class Canary:
             self.is_proven()
             return PhaseResult(phase=phase, outcome=Outcome.CHANGED, changes=done.changes)
         back = self._go_back()
-        if not back.problems:
-            self.is_back()
+        left = () if back.problems else self.is_back()
         return PhaseResult(
             phase=phase,
             outcome=Outcome.FAILED,
             changes=(*done.changes, *back.changes),
-            problems=(*problems, self._told(back)),
+            problems=(*problems, *self._told(back), *left),
         )
 
     def _prove(self) -> tuple[Problem, ...]:
@@ -73,28 +72,23 @@ class Canary:
             raise PhaseFailed(problem)
 
     def _go_back(self) -> Done:
-        way = self.way_back()
-        if way is None:
-            return Done(problems=(self._no_way(),))
+        try:
+            way = self.way_back()
+        except InstallerError as error:
+            return Done(problems=error.problems)
         self._note("it goes back to the bundle before")
         return way(self.node)
 
-    def _told(self, back: Done) -> Problem:
+    def _told(self, back: Done) -> tuple[Problem, ...]:
         if back.problems:
-            return replace(back.problems[0], code="canary-not-rolled-back")
-        return Problem(
+            return tuple(replace(each, code="canary-not-rolled-back") for each in back.problems)
+        told = Problem(
             where=self.node,
             what="the first manager of the new bundle did not prove itself and was taken back",
             remedy="no other node was touched; see the cause above, then upgrade again",
             code="canary-rolled-back",
         )
-
-    def _no_way(self) -> Problem:
-        return Problem(
-            where=self.node,
-            what="it stays as it is: the bundle before is not known here",
-            remedy="name that bundle in the inventory and run `cluster install`",
-        )
+        return (told,)
 
     def _tell_step(self, name: str, seconds: float) -> None:
         self._note(f"{name}: {seconds:.1f} s")

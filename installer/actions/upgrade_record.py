@@ -19,6 +19,12 @@ class UpgradeRecord:
     proven: bool = False  # the canary passed its tests
     is_contracted: bool = False  # managers of the release before can no longer work
     is_finished: bool = False
+    is_back: bool = False  # it was taken back; nodes that were away may keep its mark
+
+    @property
+    def is_under_way(self) -> bool:
+        """Tell whether another run must go on with it, or back."""
+        return not (self.is_finished or self.is_back)
 
 
 class Memory:
@@ -35,7 +41,7 @@ class Memory:
         self._write()
 
     def forget(self) -> None:
-        """Let there be no upgrade under way: its canary was taken back, and nothing else began."""
+        """Let there be no upgrade under way: nothing of it was begun."""
         forget_upgrade(self._folder)
 
     def _write(self) -> None:

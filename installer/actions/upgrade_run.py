@@ -68,8 +68,9 @@ class Course:
 
     memory: Memory
     mark: Mark | None  # what nodes tell others until the upgrade ends; None: nothing must wait
-    forget: Callable[[], None]  # called once the canary is back: no upgrade is under way then
-    way_back: Callable[[], Way | None]
+    # once the canary is back no upgrade is under way: returns the problems of nodes to be told
+    end: Callable[[], tuple[Problem, ...]]
+    way_back: Callable[[], Way]
     inventory_path: Path
     observe_s: float
     canary_only: bool
@@ -123,14 +124,12 @@ class Upgrade(RollingChange):
             inventory_path=course.inventory_path,
             observe_s=course.observe_s,
             is_proven=lambda: self._course.memory.note(proven=True),
-            is_back=course.forget,
+            is_back=course.end,
         )
         yield Phase(name=name, nodes=(node,), work=functools.partial(canary, name))
 
-    def _way_back(self, tell: Callable[..., None]) -> NodeUpgrade | None:
+    def _way_back(self, tell: Callable[..., None]) -> NodeUpgrade:
         way = self._course.way_back()
-        if way is None:
-            return None
         return node_upgrade(self._cluster, self._engine, way, "manager", tell, self._interrupt)
 
     def _turns(self, roles: Sequence[str], notify: Listener, run: str) -> Iterator[Phase]:

@@ -4,14 +4,16 @@ import re
 
 import pytest
 
-from installer.actions.restart import RollingRestart
+from installer.actions.restart import RollingRestart, _needed
 from installer.actions.restart_request import RestartRequest, demand_met
 from installer.errors import ConfigError, Refused
 from installer.foresight.restart_order import restart_order
 from installer.foresight.stopping import whole
 from installer.foresight.survival import Layout
+from installer.inventory import load_inventory
 from installer.state import Stage
 from installer.status.presence import Presence
+from tests.support.cluster import ROOT
 
 LAYOUT = Layout(databases=("db-1", "db-2", "db-3"), managers=("m-1", "m-2"), balancers=("lb-1",))
 STAGES = {
@@ -71,3 +73,19 @@ def test_what_is_named_and_would_restart_nothing_is_told(asked, said):
 def test_what_is_met_by_something_is_not_in_the_way():
     demand_met(RestartRequest(roles=("database", "manager"), nodes=("db-2", "m-1")), STAGES)
     demand_met(RestartRequest(), STAGES)
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed"),
+    [
+        ({"nodes": ("db-2",)}, {"db-2"}),
+        ({"roles": ("manager",)}, {"manager-1", "manager-2", "manager-3"}),
+        ({"roles": ("reporter",), "nodes": ("lb-1",)}, {"lb-1"}),
+    ],
+)
+def test_only_nodes_that_have_a_turn_must_answer(asked, needed):
+    """The others are minded by the rules: that is when a restart of one is needed most."""
+    inventory = load_inventory(ROOT / "inventories" / "ten-nodes.yaml")
+
+    assert _needed(inventory, RestartRequest(**asked)) == needed
+    assert _needed(inventory, RestartRequest()) == {node.name for node in inventory.nodes}

@@ -1,6 +1,6 @@
 """The order of an upgrade's phases, and what becomes of a canary that fails."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def phases(
     run._course = Course(
         memory=Memory(tmp_path, record),
         mark=mark,
-        forget=lambda: None,
+        end=tuple,
         way_back=lambda: None,
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
@@ -123,7 +123,11 @@ class FakeUpgrade:
         pass
 
 
-def canary(upgrade, back, proven, returned=()):
+def canary(upgrade, back, proven, returned=(), left=()):
+    def is_back():
+        returned.append(True)
+        return left
+
     return Canary(
         node="m-2",
         upgrade=upgrade,
@@ -131,10 +135,11 @@ def canary(upgrade, back, proven, returned=()):
         inventory_path=Path("inventory.yaml"),
         observe_s=0,
         is_proven=lambda: proven.append(True),
-        is_back=lambda: returned.append(True),
+        is_back=is_back,
     )
 
 
+MARKED = Problem(where="db-3", what="it keeps the mark", remedy="wait")
 PROBLEM = Problem(where="m-2", what="it does not answer", remedy="look")
 
 
@@ -167,6 +172,26 @@ def test_a_way_back_that_fails_is_told_as_such(monkeypatch):
     assert returned == []
 
 
+def test_what_speaks_against_the_way_back_is_told_beside_the_cause(monkeypatch):
+    """A host that died meanwhile, a bundle that is gone: the canary's own problem is still told."""
+    monkeypatch.setattr(upgrade_canary, "check_cluster", fail)
+    returned = []
+    one = replace(canary(FakeUpgrade(), None, [], returned), way_back=fail)
+
+    result = one("upgrade/canary")
+
+    assert [problem.code for problem in result.problems] == ["", "canary-not-rolled-back"]
+    assert returned == []
+
+
+def test_nodes_that_keep_the_mark_are_told_where_the_canary_is_back(monkeypatch):
+    monkeypatch.setattr(upgrade_canary, "check_cluster", fail)
+
+    result = canary(FakeUpgrade(), FakeUpgrade(), [], [], left=(MARKED,))("upgrade/canary")
+
+    assert result.problems[-1] == MARKED
+
+
 def test_a_canary_that_passes_is_proven_and_stays(monkeypatch):
     monkeypatch.setattr(upgrade_canary, "check_cluster", lambda *_, **__: "m-2")
     back, proven = FakeUpgrade(), []
@@ -197,10 +222,11 @@ def test_no_upgrade_is_under_way_once_its_canary_is_back(tmp_path):
     [
         None,
         UpgradeRecord(before="", bundle="new", canary="m-1"),
+        UpgradeRecord(before="new", bundle="new", canary="m-1"),
         UpgradeRecord(before="old", bundle="new", canary="m-1", is_contracted=True),
         UpgradeRecord(before="old", bundle="new", canary="m-1", is_finished=True),
     ],
-    ids=["none", "unknown", "contracted", "finished"],
+    ids=["none", "unknown", "same", "contracted", "finished"],
 )
 def test_where_no_way_leads_back_it_is_refused(record):
     with pytest.raises(Refused, match="no-way-back"):

@@ -16,7 +16,7 @@ from installer.actions.encryption_key import (
 )
 from installer.actions.install import journaled
 from installer.actions.options import RunOptions
-from installer.actions.passwords import AdminPassword, demand_good, set_on
+from installer.actions.passwords import NOT_TAKEN, AdminPassword, demand_good, taken
 from installer.actions.rollout import NODE, roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.actions.running import open_running
@@ -26,7 +26,7 @@ from installer.config.source import value_at
 from installer.engine.engine import Engine
 from installer.engine.session import Session
 from installer.engine.target import target_of
-from installer.errors import ConfigError, InstallerError, NodeUnreachable, PhaseFailed, Problem
+from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem
 from installer.events import Listener
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Role
@@ -131,9 +131,14 @@ def _take_password(managers: Managers, password: Secret) -> str:
     before = load_secrets(path).get("admin_password")
     change_secrets(path, {"admin_password": password})  # first: nobody would know it otherwise
     try:
-        return managers.ask_one(functools.partial(set_on, password=password))
-    except InstallerError:  # an interruption leaves the new one: it may be in force
+        return taken(managers.ask_one, password)
+    except NodeUnreachable:  # nobody was asked
         change_secrets(path, {"admin_password": before})
+        raise
+    except PhaseFailed as error:
+        # else the new one stays, as after an interruption: it may be in force
+        if error.problems[0].code == NOT_TAKEN:
+            change_secrets(path, {"admin_password": before})
         raise
 
 

@@ -15,7 +15,7 @@ from installer.actions.node import LOGS, SECRETS, local_job
 from installer.actions.node_mark import hold_node
 from installer.actions.on_this_node import on_this_node
 from installer.actions.options import RunOptions
-from installer.actions.passwords import AdminPassword, demand_good, set_on
+from installer.actions.passwords import AdminPassword, demand_good, taken
 from installer.actions.rollout import roll_out, survey
 from installer.actions.run_log import logged_to
 from installer.cluster_secrets import change_secrets, load_secrets
@@ -33,7 +33,7 @@ def reset_node_password(password: Secret) -> AdminPassword:
     installed = node_with_manager()
     demand_good(password, hardening=installed.config["hardening"])
     with hold_node("reset-admin-password"), logged_to(LOGS, "reset-admin-password"):
-        said = on_this_node(functools.partial(set_on, password=password))
+        said = taken(on_this_node, password)
         is_kept = "admin_password" in load_secrets(SECRETS)
         if is_kept:
             change_secrets(SECRETS, {"admin_password": password})

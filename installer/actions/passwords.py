@@ -1,8 +1,9 @@
 """The administrator's password: what it must be, and how a manager takes it."""
 
+import functools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installer.config.hardening_rules import SHORTEST_PASSWORD, STRICT
@@ -12,6 +13,9 @@ from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.roles.manager.bootstrap import RUNTIME
 from installer.secrets import Secret
 
+NOT_TAKEN = "password-not-taken"
+_STORED_S = 60
+_TIMED_OUT = 124
 _MOST = 256  # the runtime's limit, and the original's
 _SCRIPT = f"""cd /
 printf %s "$REQUEST" | env -u REQUEST {RUNTIME} reset-admin-password
@@ -51,16 +55,42 @@ def _faults(password: str, hardening: str) -> Iterator[tuple[str, str]]:
         yield what, "hardening-password"
 
 
-def set_on(session: Session, *, password: Secret) -> str:
-    """Let the manager of a node store the password; return its words. One command."""
+def taken(ask: Callable[[Callable[[Session], str]], str], password: Secret) -> str:
+    """Let a manager, which `ask` reaches, store the password; return its words.
+
+    Raises PhaseFailed with the code NOT_TAKEN where the old password is surely in force, and with
+    `password-unknown` where the manager may have stored the new one.
+    """
+    try:
+        return ask(functools.partial(_set_on, password=password))
+    except PhaseFailed as error:
+        raise PhaseFailed(*map(_told, error.problems)) from error
+
+
+def _set_on(session: Session, *, password: Secret) -> str:
     request = Secret(json.dumps({"password": password.reveal()}))
-    done = session.run(_SCRIPT, stdin_secrets={"REQUEST": request}, timeout_s=60)
-    if done.code != 0:
-        raise PhaseFailed(
-            Problem(
-                where=session.name,
-                what=f"the manager did not take the password: {done.stderr.strip()[-500:]}",
-                remedy="mend what it tells; the old password is in force",
-            )
+    done = session.run(_SCRIPT, stdin_secrets={"REQUEST": request}, timeout_s=_STORED_S)
+    if done.code == 0:
+        return done.stdout.strip()
+    if done.code == _TIMED_OUT:  # the database may have it, and wait for a replica
+        what = f"the manager has not stored the password within {_STORED_S} s"
+        raise PhaseFailed(Problem(where=session.name, what=what, remedy=""))
+    raise PhaseFailed(
+        Problem(
+            where=session.name,
+            what=f"the manager did not take the password: {done.stderr.strip()[-500:]}",
+            remedy="mend what it tells; the old password is in force",
+            code=NOT_TAKEN,
         )
-    return done.stdout.strip()
+    )
+
+
+def _told(problem: Problem) -> Problem:
+    if problem.code == NOT_TAKEN:
+        return problem
+    return replace(
+        problem,
+        what=f"{problem.what}: the old password or the new one is in force",
+        remedy="run the command again once `cluster status` is healthy",
+        code="password-unknown",
+    )

@@ -19,7 +19,7 @@ from installer.report import print_text, print_timing, report_for
 @click.option(
     "--abandon-deployments",
     is_flag=True,
-    help="Go on although the cluster manages deployments, or cannot be asked.",
+    help="Go on although the cluster manages deployments.",
 )
 @JSON
 def remove(

@@ -25,12 +25,16 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """A directory with its owner and mode; parents that lack are root's, 0755."""
+    """A directory with its owner and mode; parents that lack are root's, 0755.
+
+    What is in one that `is_shared` is not this node's alone: no removal touches it.
+    """
 
     path: str
     owner: str = "root"
     group: str | None = None  # None: the owner's primary group
     mode: int = 0o755
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

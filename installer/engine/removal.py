@@ -54,7 +54,7 @@ def removal(
         trees=_without(_trees(last_first), set(trees)),
         users=_without(_users(last_first), kept_users),
         needs=tuple(package.name for state in others for package in state.packages),
-        kept=tuple(dict.fromkeys([*files, *trees])),
+        kept=tuple(dict.fromkeys([*files, *trees, *_shared([*last_first, *others])])),
         is_whole=not staying,
         with_written=with_written,
     )
@@ -79,7 +79,12 @@ def _files(states: Iterable[NodeState]) -> Iterator[str]:
 def _trees(states: Iterable[NodeState]) -> Iterator[str]:
     for state in states:
         yield from state.data
-        yield from (directory.path for directory in reversed(state.directories))
+        yield from (d.path for d in reversed(state.directories) if not d.is_shared)
+
+
+def _shared(states: Iterable[NodeState]) -> Iterator[str]:
+    for state in states:
+        yield from (directory.path for directory in state.directories if directory.is_shared)
 
 
 def _users(states: Iterable[NodeState]) -> Iterator[str]:

@@ -45,7 +45,7 @@ def backup_state(db: DatabaseSettings) -> NodeState:
         for file in timers
         if file.path.endswith(".timer")
     )
-    repository = [Directory(path=db.backup.path, owner=_USER, mode=0o750)]
+    repository = [Directory(path=db.backup.path, owner=_USER, mode=0o750, is_shared=True)]
     return NodeState(
         directories=(
             Directory(path=FOLDER, owner="root", group=_USER, mode=0o750),

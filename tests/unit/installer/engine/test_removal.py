@@ -53,6 +53,25 @@ def test_files_directories_data_and_owners_of_a_stage_go():
     assert gone.is_whole
 
 
+def test_what_is_not_the_node_s_alone_stays_whoever_leaves():
+    """Each database has the backups of all of them mounted."""
+    shared = Directory(path="/mnt/backups/production", is_shared=True)
+    around = Directory(path="/mnt/backups")
+    leaving = Stage(name="patroni", state=NodeState(directories=(around, shared)))
+
+    gone = removal((leaving, ETCD), ())
+
+    assert "/mnt/backups/production" not in gone.trees
+    assert "/mnt/backups/production" in gone.kept
+
+
+def test_a_tree_stays_that_has_something_below_which_is_kept(tmp_path):
+    (tmp_path / "backups" / "production").mkdir(parents=True)
+
+    assert node_removal._delete([f"{tmp_path}/backups"], [f"{tmp_path}/backups/production"]) == []
+    assert (tmp_path / "backups" / "production").is_dir()
+
+
 def test_what_a_remaining_stage_has_too_stays():
     gone = removal((ETCD,), (WEB,))
 

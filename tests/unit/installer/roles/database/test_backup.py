@@ -7,6 +7,7 @@ import pytest
 from installer.config.complete import complete
 from installer.config.model import NodeInputs
 from installer.engine.observation import NodeFacts
+from installer.engine.removal import removal
 from installer.errors import ConfigError
 from installer.roles.database.settings import database_settings
 from installer.roles.database.state import database_stages
@@ -73,6 +74,13 @@ def test_patroni_may_write_to_the_directory_and_to_no_other():
     assert "ReadWritePaths=/var/lib/postgresql\n" in text(
         others, "/etc/systemd/system/patroni.service"
     )
+
+
+def test_no_database_takes_the_backups_of_all_with_it():
+    gone = removal([*stages(repository="directory", path="/mnt/backups").values()], ())
+
+    assert "/var/lib/postgresql/backup" in gone.trees
+    assert not any("/mnt/backups".startswith(tree) for tree in gone.trees)
 
 
 def test_an_s3_store_is_described_with_its_ca_and_the_file_is_secret():

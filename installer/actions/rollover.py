@@ -60,9 +60,12 @@ def roll_over(
     Raises Refused before anything is changed where there is nothing to turn back.
     """
     begun = rollover.progress()
-    if request.back:
-        if begun is Progress.NONE:
-            raise Refused(_nothing_to_turn(rollover))
+    if request.back and begun is Progress.NONE:
+        raise Refused(_nothing_to_turn(rollover))
+    if rollover.is_turned_back():
+        rollover.turn_back()  # a kill may have left it half turned
+        tell("This goes on with the way back that was begun.")
+    elif request.back:
         if rollover.has_expired():
             raise Refused(_nothing_to_return_to(rollover))
         rollover.turn_back()

@@ -29,6 +29,7 @@ from installer.pki.request import LeafRequest
 from installer.pki.verify import authority_problems
 
 CA = "ca"
+_TURNED = "turned-back"  # the fingerprint of the old CA, which is to stay
 _WITNESS = "previous-witness"  # a leaf of a CA that goes and whose key is not here
 
 Certificates = tuple[x509.Certificate, ...]
@@ -140,22 +141,33 @@ class CaRollover:
     def finish(self) -> None:
         """Forget the old CA and its key: nobody trusts it, and nobody shall again."""
         with self._locked():
-            self._remove(f"{PREVIOUS}.key", f"{_WITNESS}.key", f"{_WITNESS}.crt")
+            self._remove(f"{PREVIOUS}.key", f"{_WITNESS}.key", f"{_WITNESS}.crt", f"{NEXT}.key")
+            self._remove(_TURNED)  # after the key: without it nothing can turn round any more
             self._remove(f"{PREVIOUS}.crt")  # last: it tells that there is something to finish
 
-    def turn_back(self) -> None:
-        """Make the CA that comes the one that goes, and the other way round.
+    def is_turned_back(self) -> bool:
+        """Tell whether the change leads back to the old CA."""
+        return self._files.path(_TURNED).exists()
 
-        Raises Refused when the old CA's key is not here: it could issue nothing.
+    def turn_back(self) -> None:
+        """Make the CA that comes the one that goes, and the other way round; once.
+
+        What is turned back already stays so: whoever says it again goes on. Raises Refused when the
+        old CA's key is not here: it could issue nothing.
         """
         with self._locked():
             self._settle()
-            begun = self.progress() in (Progress.MADE, Progress.TRUSTED)
-            source, target = (NEXT, PREVIOUS) if begun else (PREVIOUS, NEXT)
+            has_begun = self.progress() in (Progress.MADE, Progress.TRUSTED)
+            source, target = (NEXT, PREVIOUS) if has_begun else (PREVIOUS, NEXT)
+            wins, loses = (CA, NEXT) if has_begun else (PREVIOUS, CA)
+            if self.is_turned_back() and self._files.read(_TURNED) == self._fingerprint(loses):
+                return
             if not self._files.has(source):
                 raise Refused(_keyless(self._files.path(f"{source}.key")))
+            write_atomically(self._files.path(_TURNED), self._fingerprint(wins), PUBLIC)
             self._files.write(target, self._files.pair(source))
-            self._remove(f"{source}.key", f"{source}.crt")
+            # the certificate first: a key alone tells nothing of a change
+            self._remove(f"{source}.crt", f"{source}.key")
 
     def settle(self) -> None:
         """Finish a switch of the issuing CA that was killed between two files."""
@@ -211,6 +223,9 @@ class CaRollover:
     def _certificates(self, stem: str) -> Certificates:
         path = self._files.path(f"{stem}.crt")
         return _parsed(path.read_bytes(), path) if path.exists() else ()
+
+    def _fingerprint(self, stem: str) -> bytes:
+        return self._certificates(stem)[0].fingerprint(SHA256()).hex().encode()
 
     def _after_withdrawal(self) -> Certificates:
         trusted, going = self._trusted(), self._certificates(PREVIOUS)

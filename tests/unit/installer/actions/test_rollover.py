@@ -167,6 +167,25 @@ def test_before_new_certificates_it_turns_back_to_where_it_was(cluster):
     assert cluster.rollover.authorities().issuer == old
 
 
+@pytest.mark.parametrize("until", [Progress.TRUSTED, Progress.ISSUING])
+@pytest.mark.parametrize("back", [True, False])
+def test_a_way_back_that_failed_goes_on_back_whichever_word_is_said(cluster, until, back):
+    """Turned round by every run, the old CA would be withdrawn, and its key be gone."""
+    old = cluster.rollover.authorities().issuer
+    cluster.run(until=until)
+    words = [True, back]
+    for cluster.fails_at in (Progress.ISSUING, Progress.WITHDRAWN):
+        with pytest.raises(PhaseFailed):
+            cluster.run(back=words.pop(0))
+    cluster.fails_at = None
+
+    assert cluster.run(back=back) is Progress.NONE
+
+    assert cluster.rollover.authorities().issuer == old
+    assert not cluster.rollover.is_turned_back()
+    assert sorted(path.name for path in cluster.rollover.folder.glob("*.key")) == ["ca.key"]
+
+
 def test_what_is_not_begun_cannot_turn_back(cluster):
     with pytest.raises(Refused, match="no change of the CA is under way"):
         cluster.run(back=True)

@@ -1,5 +1,6 @@
 """The files of a change of the CA: each move, each place where a kill may come, each way back."""
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from cryptography import x509
 
 from installer.errors import ConfigError, Refused
+from installer.pki import pairs
+from installer.pki import rollover as module
 from installer.pki.authority import KeyType, create_authority
 from installer.pki.chain import is_issued_by
 from installer.pki.files import is_ca_changing
@@ -195,6 +198,46 @@ def test_turning_back_never_takes_away_a_trust_that_a_node_may_need(
 
     assert rollover.progress() is progress
     assert trusted(store) == before
+
+
+@pytest.mark.parametrize("move", [begin, begin_and_trust, issue, withdraw])
+@pytest.mark.parametrize("files", range(4))
+def test_turning_back_may_be_killed_at_any_file_and_said_again(
+    store, rollover, monkeypatch, move: Callable[[CaRollover], None], files
+):
+    """Each file that is written or taken away is a moment at which the run may end."""
+    old = trusted(store)[0]
+    move(rollover)
+    left = iter(range(files))
+
+    def or_killed(act):
+        def acts(*words, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return act(*words, **options)
+
+        return acts
+
+    with monkeypatch.context() as killed:
+        killed.setattr(module, "write_atomically", or_killed(module.write_atomically))
+        killed.setattr(pairs, "write_atomically", or_killed(pairs.write_atomically))
+        killed.setattr(Path, "unlink", or_killed(Path.unlink))
+        with contextlib.suppress(KeyboardInterrupt):
+            rollover.turn_back()
+    rollover.turn_back()
+    rollover.turn_back()
+
+    steps = {
+        Progress.MADE: rollover.trust_both,
+        Progress.TRUSTED: rollover.issue_from_new,
+        Progress.ISSUING: rollover.withdraw,
+        Progress.WITHDRAWN: rollover.finish,
+    }
+    while (progress := rollover.progress()) is not Progress.NONE:
+        steps[progress]()
+        rollover.settle()
+    assert trusted(store) == [old]
+    assert sorted(path.name for path in store.folder.glob("*.key")) == ["ca.key"]
 
 
 def test_a_change_that_turns_back_ends_with_the_old_ca(store, rollover):

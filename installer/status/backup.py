@@ -14,6 +14,7 @@ from installer.status.model import Finding, Verdict
 from installer.status.words import seconds_words
 
 _MOST_AGE_H = 26  # the default of backup.max_age_hours
+_WAL_WAITS_S = 300  # a minute is what WAL waits at most where all is well
 _SERVICE = str(Role.DATABASE)
 
 
@@ -51,7 +52,8 @@ def backup_findings(facts: ClusterFacts) -> Iterator[Finding]:
             verdict=Verdict.HEALTHY,
         )
     archiver = view.get("archiver") or {}
-    if archiver.get("failing"):
+    # a command that hangs never fails: what it is to archive waits, and nothing tells of it
+    if archiver.get("failing") or archiver.get("waiting_s", 0) > _WAL_WAITS_S:
         yield Finding(
             code="wal-not-archived",
             where=primary,

@@ -37,6 +37,8 @@ select json_build_object(
   'backup', nullif(current_setting('cfy.last_backup', true), ''),
   'archiver', (select json_build_object(
       'failing', last_failed_time > coalesce(last_archived_time, '-infinity'),
+      'waiting_s', (select coalesce(extract(epoch from max(clock_timestamp() - modification)), 0)
+                    from pg_ls_archive_statusdir() where name like '%.ready'),
       'since', to_char(coalesce(last_archived_time, last_failed_time), 'YYYY-MM-DD HH24:MI:SS'))
     from pg_stat_archiver),
   'replicas', (select coalesce(json_agg(json_build_object(

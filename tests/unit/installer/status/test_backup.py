@@ -11,11 +11,11 @@ from installer.status.request import SQL
 from tests.unit.installer.status.world import NOW, healthy, sql, with_answer
 
 
-def facts_with(*, repository="s3", hours=None, failing=False):
+def facts_with(*, repository="s3", hours=None, failing=False, waiting_s=0):
     last = {"label": "F", "type": "diff", "finished": NOW.timestamp() - (hours or 0) * 3600}
     view = sql(
         backup=None if hours is None else json.dumps(last),
-        archiver={"failing": failing, "since": "2026-05-31 20:00:00"},
+        archiver={"failing": failing, "since": "2026-05-31 20:00:00", "waiting_s": waiting_s},
     )
     facts = with_answer(healthy(), SQL, view, "db-1")
     settings = {**facts.inventory.settings, "backup": {"repository": repository}}
@@ -38,11 +38,16 @@ def test_the_age_of_the_last_backup_is_told(hours, words, codes):
     assert status.verdict is Verdict.HEALTHY
 
 
-def test_wal_that_is_not_archived_degrades_the_cluster():
-    status = judge(facts_with(hours=1, failing=True))
+@pytest.mark.parametrize("how", [{"failing": True}, {"waiting_s": 301}], ids=["fails", "hangs"])
+def test_wal_that_is_not_archived_degrades_the_cluster(how):
+    status = judge(facts_with(hours=1, **how))
 
     assert [finding.code for finding in status.findings] == ["wal-not-archived"]
     assert status.verdict is Verdict.DEGRADED
+
+
+def test_wal_that_waits_for_its_turn_is_well():
+    assert judge(facts_with(hours=1, waiting_s=60)).findings == ()
 
 
 def test_without_a_repository_nothing_is_told_of_backups():

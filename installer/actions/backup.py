@@ -144,7 +144,7 @@ def _take_phases(
         return (f"backup {label}",)
 
     def look(session: Session) -> tuple[str, ...]:
-        _demand_same(session, nodes.ask(primary, _labels))
+        _demand_same(session, nodes.ask(primary, _held))
         return ()
 
     yield make.phase(DATABASE, [primary], quiet(take))
@@ -152,13 +152,19 @@ def _take_phases(
         yield make.phase(_EVERYWHERE, others, quiet(look), needs=(DATABASE,))
 
 
-def _labels(session: Session) -> str:
-    return call(session, "take", "info")
+def _held(session: Session) -> tuple[set[int], set[str]]:
+    """Return the databases and the backups of the repository that a node sees.
+
+    Nothing else that it tells stands still: WAL arrives all the time.
+    """
+    stanzas = json.loads(call(session, "take", "info"))
+    databases = {db["system-id"] for stanza in stanzas for db in stanza["db"]}
+    return databases, {backup["label"] for stanza in stanzas for backup in stanza["backup"]}
 
 
-def _demand_same(session: Session, seen: str) -> None:
+def _demand_same(session: Session, seen: tuple[set[int], set[str]]) -> None:
     """Raise PhaseFailed when a node sees another repository than the primary does."""
-    if json.loads(_labels(session)) == json.loads(seen):
+    if _held(session) == seen:
         return
     raise PhaseFailed(
         Problem(

@@ -18,7 +18,13 @@ from installer.actions.install import journaled
 from installer.actions.node_mark import unmark
 from installer.actions.node_phases import NodePhases, QuietAct, quiet
 from installer.actions.options import RunOptions
-from installer.actions.restore_phases import TRIAL, Restore
+from installer.actions.restore_phases import (
+    LEAD,
+    STOP_MANAGERS,
+    STOP_REPLICAS,
+    TRIAL,
+    Restore,
+)
 from installer.actions.restore_record import (
     RestoreRecord,
     forget_restore,
@@ -49,8 +55,7 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
         cluster = open_running(inventory)
         record = load_restore(folder)
         if record is None or not record.is_restored or record.command != _command(path, request):
-            begun = record.begun if record else datetime.now(UTC).isoformat(timespec="seconds")
-            record = _bring_back(cluster, path, request, report, begun)
+            record = _bring_back(cluster, path, request, report, record)
         _converge(open_running(inventory), folder, report)  # with the keys of the backup
         forget_upgrade(folder)  # one that was unfinished: nodes are as the inventory says again
         _journal(folder, request).unlink(missing_ok=True)
@@ -59,15 +64,22 @@ def restore_cluster(path: Path, request: RestoreRequest, report: Report) -> Rest
 
 
 def _bring_back(
-    cluster: Cluster, path: Path, request: RestoreRequest, report: Report, begun: str
+    cluster: Cluster,
+    path: Path,
+    request: RestoreRequest,
+    report: Report,
+    known: RestoreRecord | None,
 ) -> RestoreRecord:
     """Bring database and parts back; return what is known once only the services are to start.
 
-    `begun` stays the same until a restore has come to its end, whatever is asked meanwhile.
+    Without a record of a restore under way nothing that a journal tells has been done: the cluster
+    may have been made anew since. Its name stays until it has come to its end, whatever is asked.
     """
     inventory, folder = cluster.inventory, runs_folder(cluster.inventory)
     journal = _journal(folder, request)
-    done = finished_nodes(journal, since=datetime.now(UTC) - _RESUMED_FOR)
+    now = datetime.now(UTC)
+    begun = known.begun if known else now.isoformat(timespec="seconds")
+    done = finished_nodes(journal, since=now - _RESUMED_FOR) if known else frozenset()
     with backup_nodes(inventory) as nodes:
         target = find_target(nodes.sets(), request)
         node = _node(nodes, done)
@@ -147,7 +159,19 @@ def _without_done(
 def _unless_done(
     phase: str, act: QuietAct, done: frozenset[tuple[str, str]], session: Session
 ) -> tuple[str, ...]:
-    return () if (phase, session.name) in done else act(session)
+    return () if _is_done(phase, session.name, done) else act(session)
+
+
+def _is_done(phase: str, node: str, done: frozenset[tuple[str, str]]) -> bool:
+    """Tell whether a killed run has done what still holds: hosts boot, and start what was stopped.
+
+    Replicas stay down until the primary leads, and are cleared then; managers until the end.
+    """
+    if phase == STOP_MANAGERS:
+        return False
+    if phase == STOP_REPLICAS:
+        return any(other == LEAD for other, _ in done)
+    return (phase, node) in done
 
 
 def _converge(cluster: Cluster, folder: Path, report: Report) -> None:

@@ -10,30 +10,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 70 ms on the node
     from typing import Any
 
-_JOURNAL_S = 300
 
+def journal(since: int, limit: int, seconds: float) -> tuple[bytes, bool]:
+    """Return the end of the journal since a moment, and whether anything of it lacks.
 
-def journal(since: int, limit: int) -> tuple[bytes, bool]:
-    """Return the end of the journal since a moment, and whether its beginning was cut off."""
+    Only the end is ever held: a host in trouble writes more than it has memory. What is read when
+    the time is over is returned.
+    """
     import subprocess
+    import threading
 
     # short-iso-precise: sortable beside other nodes' times
     words = ["journalctl", f"--since=@{since}", "--utc", "--no-pager", "--quiet"]
-    out = os.memfd_create("journal")
+    out, errors = os.memfd_create("journal"), os.memfd_create("errors")
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             [*words, "--output=short-iso-precise"],
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            timeout=_JOURNAL_S,
-        )
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip()
-            raise Failure("journalctl", said[-300:], "see `journalctl --verify` there")
-        return _end(out, limit)
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as reader:
+            timer = threading.Timer(seconds, reader.kill)
+            timer.daemon = True
+            timer.start()
+            subprocess.run(["tail", f"--bytes={limit + 1}"], stdin=reader.stdout, stdout=out)
+            timer.cancel()
+        if reader.returncode > 0:
+            said = _end(errors, 300)[0].decode("utf-8", "replace").strip()
+            raise Failure("journalctl", said, "see `journalctl --verify` there")
+        text, is_cut = _end(out, limit)
+        return text, is_cut or reader.returncode < 0
     finally:
         os.close(out)
+        os.close(errors)
 
 
 def _end(descriptor: int, limit: int) -> tuple[bytes, bool]:
@@ -89,7 +98,10 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     cut: list[str] = []
     for name in ("journal.txt", *log_files(request["folders"], since)):
         most = min(limit, left)
-        told = journal(since, most) if name == "journal.txt" else content(name, most)
+        if name == "journal.txt":
+            told: tuple[bytes, bool] | None = journal(since, most, request["journal_s"])
+        else:
+            told = content(name, most)
         if told is None:
             continue
         text, is_cut = told

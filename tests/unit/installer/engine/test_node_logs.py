@@ -7,6 +7,7 @@ import time
 import pytest
 
 from installer.engine.node import logs
+from installer.engine.node.base import Failure
 
 NOW = int(time.time())
 
@@ -14,7 +15,7 @@ NOW = int(time.time())
 @pytest.fixture
 def node(tmp_path, monkeypatch):
     """A folder of logs, and a journal of ten bytes."""
-    monkeypatch.setattr(logs, "journal", lambda _, limit: (b"0123456789"[-limit:], limit < 10))
+    monkeypatch.setattr(logs, "journal", lambda _, limit, _s: (b"0123456789"[-limit:], limit < 10))
 
     def write(name, content, age_s=0):
         path = tmp_path / name
@@ -24,7 +25,8 @@ def node(tmp_path, monkeypatch):
         return str(path).lstrip("/")
 
     def ask(limit=100, total=1000):
-        wish = {"since": NOW - 60, "folders": [str(tmp_path)], "limit": limit, "total": total}
+        sizes = {"limit": limit, "total": total, "journal_s": 10}
+        wish = {"since": NOW - 60, "folders": [str(tmp_path)], **sizes}
         told = logs.main(wish)
         return dict(told["texts"]), told["cut"]
 
@@ -80,3 +82,43 @@ def test_a_link_is_not_followed(node, tmp_path):
     (tmp_path / "link.log").symlink_to(f"/{target}")
 
     assert set(ask()[0]) == {"journal.txt"}
+
+
+@pytest.fixture
+def journalctl(tmp_path, monkeypatch):
+    """Return what puts a script in the place of the journal's reader."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def put(script):
+        tool = tmp_path / "journalctl"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+
+    return put
+
+
+def test_of_the_journal_only_the_end_is_held(journalctl):
+    journalctl("seq 1000000")
+
+    assert logs.journal(NOW, 15, 30) == (b"999999\n1000000\n", True)
+
+
+def test_a_short_journal_is_whole(journalctl):
+    journalctl("echo one; echo two")
+
+    assert logs.journal(NOW, 100, 30) == (b"one\ntwo\n", False)
+
+
+def test_of_a_journal_that_does_not_end_in_time_there_is_what_was_read(journalctl):
+    journalctl("echo early; exec sleep 60")
+    began = time.monotonic()
+
+    assert logs.journal(NOW, 100, 0.5) == (b"early\n", True)
+    assert time.monotonic() - began < 30
+
+
+def test_a_journal_that_cannot_be_read_is_told(journalctl):
+    journalctl("echo 'it is broken' >&2; exit 1")
+
+    with pytest.raises(Failure, match="it is broken"):
+        logs.journal(NOW, 100, 30)

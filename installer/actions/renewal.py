@@ -138,7 +138,7 @@ class Renewal:
                 options = RunOptions(title=f"Bringing certificates to {', '.join(group)}")
                 last = (prove,) if works else (broker_phase(seen.on(group)), prove)
                 results += roll_out(seen.on(group), options, notify, last=last)
-            self._record.forget()
+            self._record.put_back(self._left())
             gates = replace(seen, part=gate_part).beside(
                 [job for job in cluster.jobs() if job.inputs.name in nodes]
             )
@@ -147,8 +147,11 @@ class Renewal:
         return issued, proof.proved, results
 
     def nodes(self, chosen: Sequence[CertificateRequest]) -> tuple[str, ...]:
-        """Return the nodes of this run, and those of a run that did not end."""
-        begun = self._record.old()
+        """Return the nodes of this run, and those of a run that did not end.
+
+        Where nodes are named, others are left to a later run: they may be dead.
+        """
+        begun = self._begun()
         wanted = {request.node for request in chosen}
         wanted |= {r.node for r in certificate_requests(self._inventory) if _stem(r) in begun}
         return tuple(node.name for node in self._inventory.nodes if node.name in wanted)
@@ -161,7 +164,7 @@ class Renewal:
     def issue(self, chosen: Sequence[CertificateRequest]) -> tuple[Change, ...]:
         """Issue what is chosen, but not again what a run that did not end has issued."""
         before = self._record.old()
-        begun = {} if self._request.again else before
+        begun = {} if self._request.again else self._begun()
         by_stem = {_stem(request): request for request in certificate_requests(self._inventory)}
         now = self._store.fingerprints(by_stem.values())
         wanted = [stem for stem in by_stem if stem in begun or by_stem[stem] in chosen]
@@ -172,12 +175,23 @@ class Renewal:
                 f"{len(wanted) - len(due)} certificates were issued by the run before, which did "
                 "not end; it is gone on with. --again issues them anew."
             )
-        self._record.keep(old)
+        self._record.keep(self._left() | old)
         try:
             return self._store.reissue(due)
         except ConfigError:  # nothing was issued: no later run is to go on with this one
             self._record.put_back(before)
             raise
+
+    def _begun(self) -> dict[str, str]:
+        """Return what the run that did not end has begun, and this one is to end."""
+        return {stem: old for stem, old in self._record.old().items() if self._is_mine(stem)}
+
+    def _left(self) -> dict[str, str]:
+        """Return what it has begun on nodes that this run leaves to another."""
+        return {stem: old for stem, old in self._record.old().items() if not self._is_mine(stem)}
+
+    def _is_mine(self, stem: str) -> bool:
+        return not self._request.nodes or Path(stem).parts[1] in self._request.nodes
 
     def demand_usable(self, nodes: Sequence[str]) -> None:
         """Raise ConfigError for what no service could use: a person may have put it there."""

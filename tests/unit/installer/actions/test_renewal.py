@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from installer.actions.certificate_part import certificate_part, gate_part
+from installer.actions.cluster import runs_folder
 from installer.actions.renewal import (
     Renewal,
     RenewRequest,
@@ -154,16 +155,22 @@ def test_again_issues_everything_anew(inventory):
     assert len(again.issue(everything)) == len(everything)
 
 
-def test_a_killed_renewal_of_one_node_is_ended_by_that_of_another(inventory):
+def test_a_killed_renewal_of_all_is_ended_node_by_node_where_one_has_died(inventory):
+    """The dead one is left to a later run, which knows what was begun there."""
     run, _ = renewal(inventory)
-    run.issue(requests_of(inventory, RenewRequest(nodes=("lb-1",))))
+    everything = requests_of(inventory, RenewRequest())
+    run.issue(everything)
+    begun = RenewalRecord(runs_folder(inventory)).old()
 
+    one = requests_of(inventory, RenewRequest(nodes=("node-1",)))
     again, _ = renewal(inventory, nodes=("node-1",))
+    assert again.nodes(one) == ("node-1",)
+    assert again.issue(one) == (), "the killed run has issued them"
+    assert RenewalRecord(runs_folder(inventory)).old() == begun
+    assert [*again._left()] == ["nodes/lb-1/node"]
 
-    assert again.nodes(requests_of(inventory, RenewRequest(nodes=("node-1",)))) == (
-        "node-1",
-        "lb-1",
-    )
+    later, _ = renewal(inventory)
+    assert later.nodes(()) == ("node-1", "lb-1")
 
 
 def test_a_record_of_the_day_before_yesterday_says_nothing(tmp_path):

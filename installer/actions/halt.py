@@ -17,8 +17,9 @@ from installer.actions.run_log import logged_to
 from installer.actions.running import demand_running
 from installer.actions.under_way import hold_cluster
 from installer.engine.session import Session
-from installer.errors import PhaseFailed, Problem
+from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
+from installer.inventory import Inventory
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget
@@ -70,7 +71,7 @@ def _run(path: Path, report: Report, verb: str, *, without_unreachable: bool) ->
     folder = runs_folder(inventory)
     with hold_cluster(inventory, f"cluster {verb}"), logged_to(folder, verb):
         demand_running(inventory)
-        primary = look_around(inventory).database_with(Part.LEADER) if verb == "stop" else None
+        primary = _demand_may_stop(inventory) if verb == "stop" else None
         with (
             opened_partly(
                 inventory.nodes,
@@ -89,6 +90,21 @@ def _run(path: Path, report: Report, verb: str, *, without_unreachable: bool) ->
             phases = tuple(turn_phases(turns, act, make))
             results = run_told(phases, notify, name, abort=engine.close)
     return Halted(results=results, left=left)
+
+
+def _demand_may_stop(inventory: Inventory) -> str | None:
+    """Return the node that leads; raises Refused where PostgreSQL would run on without Patroni."""
+    presence = look_around(inventory)
+    if presence.is_paused:
+        raise Refused(
+            Problem(
+                where="database",
+                what="Patroni is paused: PostgreSQL would run on after it has stopped",
+                remedy="resume it: `patronictl resume` on a database node",
+                code="patroni-paused",
+            )
+        )
+    return presence.database_with(Part.LEADER)
 
 
 def start_turns(stages: StagesByRole) -> Iterator[Turn]:

@@ -162,6 +162,8 @@ def _delete_users(named: set[str], *, everyone: bool) -> list[str]:
     groups = {n for n in recorded("groups") if everyone or n in named}
     there = sorted(users & {user.pw_name for user in pwd.getpwall()})
     for name in there:
+        # a PostgreSQL that its Patroni left running, paused or killed
+        run_command(["pkill", "--signal", "KILL", "--uid", name], timeout_s=_TOOL_S)  # 1: none
         _tool("userdel", name)
     for name in sorted(groups & {group.gr_name for group in grp.getgrall()}):
         _tool("groupdel", name)

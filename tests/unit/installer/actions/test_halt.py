@@ -5,10 +5,12 @@ import subprocess
 
 import pytest
 
+from installer.actions import halt
 from installer.actions.halt import start_turns, start_units, stop_turns, stop_units
 from installer.engine.outcome import Diagnosis, GateResult, Result
-from installer.errors import PhaseFailed, Problem
+from installer.errors import PhaseFailed, Problem, Refused
 from installer.state import Gate, NodeState, Stage, Unit, UnitTarget
+from installer.status.presence import Presence
 
 GATE = Gate(name="g", check="true")
 
@@ -122,3 +124,11 @@ def test_what_is_about_to_start_stops_too(tmp_path, state, stops):
     found = stop_units(Systemd(tmp_path, state), stage("manager/services", "worker"))
 
     assert found == (("stop worker",) if stops else ())
+
+
+def test_a_cluster_whose_patroni_is_paused_is_not_stopped(monkeypatch):
+    """PostgreSQL runs on without a paused Patroni: nothing on its disk would be at rest."""
+    monkeypatch.setattr(halt, "look_around", lambda _: Presence(is_paused=True))
+
+    with pytest.raises(Refused, match="patronictl resume"):
+        halt._demand_may_stop(None)

@@ -43,8 +43,10 @@ from installer.config.edit_nodes import with_node, with_node_value, without_node
 from installer.engine.engine import Engine
 from installer.errors import ConfigError, NodeUnreachable, PreflightError, Problem, Refused
 from installer.events import Event, Listener
+from installer.expand import certificate_requests
 from installer.expand.check import load_cluster
 from installer.inventory import Inventory, Node
+from installer.pki.store import CertificateStore
 from installer.report import Report
 
 _JOURNAL = "members.jsonl"
@@ -174,11 +176,12 @@ def _leave(
     cluster = open_running(before)
     if is_new:
         demand_successor(departure)
+        _demand_certificates(before, departure)
     folder, name = runs_folder(inventory), RunName(new_run(), _title(departure))
     with Engine([job.target for job in cluster.jobs()]) as engine:
         facts, stages = reach(cluster, departure.nodes, engine)
+        demand_silence(departure, engine, {*stages})  # SSH may have gone since it began
         if is_new:
-            demand_silence(departure, engine, {*stages})
             demand_possible(before, departure)
             remember(folder, departure)
         inventory = _without(inventory, departure)
@@ -193,6 +196,13 @@ def _leave(
             )
             run_told(tuple(leaving.phases()), notify, name, abort=engine.close)
     return inventory
+
+
+def _demand_certificates(before: Inventory, departure: Departure) -> None:
+    """Raise ConfigError when a successor could get none: the CA's key may be kept elsewhere."""
+    is_issued = any(wanted.node in departure.names for wanted in certificate_requests(before))
+    if departure.successor is not None and is_issued:
+        CertificateStore(before.certificates_path).demand_issuer()
 
 
 def _without(inventory: Inventory, departure: Departure) -> Inventory:

@@ -10,7 +10,6 @@ from pathlib import Path
 from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, this_node
-from installer.actions.may_stop import layout_now
 from installer.actions.members import asked_databases
 from installer.actions.node import LOGS, local_job, node_inputs
 from installer.actions.node_mark import hold_node
@@ -23,6 +22,7 @@ from installer.config.model import NodeInputs
 from installer.engine.session import Session
 from installer.errors import ConfigError, NotHealthy, Problem
 from installer.expand.check import load_cluster
+from installer.foresight.outlook import layout_now
 from installer.foresight.survival import Layout
 from installer.journal import begun_nodes, finished_nodes
 from installer.phases import Phase, PhaseResult

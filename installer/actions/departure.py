@@ -90,14 +90,17 @@ def demand_same(begun: Departure | None, verb: str, names: Sequence[str]) -> Non
     """Raise Refused when another change of members waits to be gone on with."""
     if begun is None or (begun.verb == verb and set(begun.names) == set(names)):
         return
+    raise Refused(change_unfinished(begun))
+
+
+def change_unfinished(begun: Departure) -> Problem:
+    """Return what tells that a change of members waits to be gone on with."""
     told = f"cfy_manager cluster {begun.verb} {' '.join(begun.names)}"
-    raise Refused(
-        Problem(
-            where=", ".join(begun.names),
-            what=f"`{told}` began and has not finished",
-            remedy=f"run it again first: {told} -i INVENTORY",
-            code="member-change-unfinished",
-        )
+    return Problem(
+        where=", ".join(begun.names),
+        what=f"`{told}` began and has not finished",
+        remedy=f"run it again first: {told} -i INVENTORY",
+        code="member-change-unfinished",
     )
 
 

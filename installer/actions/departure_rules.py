@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from installer.actions.departure import Departure
-from installer.actions.may_stop import layout_now
 from installer.engine.engine import Engine
 from installer.engine.target import target_of
 from installer.errors import NodeUnreachable, Problem, Refused
+from installer.foresight.outlook import layout_now
 from installer.foresight.stopping import may_stop
 from installer.inventory import Inventory, Node, Role
 from installer.status.seen import look_around

@@ -22,12 +22,14 @@ from installer.events import EventKind
 from installer.inventory import Node, Role
 from installer.phases import Phase, PhaseResult
 from installer.roles.database.departure import forget_database
+from installer.roles.database.etcd import UNIT as ETCD_UNIT
 from installer.roles.database.model import Member as DatabaseMember
 from installer.roles.database.settings import database_settings
 from installer.roles.manager.departure import forget_entries
 from installer.roles.queue.departure import drain_broker, forget_address, forget_broker
 from installer.roles.queue.settings import Member as BrokerMember
 from installer.roles.queue.settings import queue_settings
+from installer.roles.queue.state import UNIT as BROKER_UNIT
 from installer.state import Stage, Step, UnitTarget
 
 # clients' ways in first, what they need last
@@ -159,17 +161,25 @@ class Leaving:
         staying = [other.name for other in self._staying(role)]
         if role is Role.DATABASE and staying:
             leaving = DatabaseMember(name=node.name, address=node.address)
-            step = forget_database(database_settings(*self._inputs(staying[0])), leaving)
-            changes += self._run_step(staying[0], step, tell)
+            member = self._member(staying, ETCD_UNIT)
+            step = forget_database(database_settings(*self._inputs(member)), leaving)
+            changes += self._run_step(member, step, tell)
         if role is Role.QUEUE and staying:
             broker = BrokerMember(name=node.name, address=node.address)
-            step = forget_broker(queue_settings(*self._inputs(staying[0])), broker)
-            changes += self._run_step(staying[0], step, tell)
+            member = self._member(staying, BROKER_UNIT)
+            step = forget_broker(queue_settings(*self._inputs(member)), broker)
+            changes += self._run_step(member, step, tell)
             self._run_on(staying, forget_address(broker))
         managers = [other.name for other in self._staying(Role.MANAGER)]
         if role is not Role.LOADBALANCER and managers:
             self._run_on(managers[:1], forget_entries(node.name, [str(role)]))
         return changes
+
+    def _member(self, names: Sequence[str], unit: str) -> str:
+        """Return a node whose member runs: one that is down itself cannot speak for the others."""
+        script = f"systemctl is-active --quiet {unit}\n"
+        ended = self.engine.on_each(names, lambda session: session.run(script).code)
+        return next((name for name in names if ended[name].value == 0), names[0])
 
     def _staying(self, role: Role) -> list[Node]:
         names = {node.name for node in self.nodes}

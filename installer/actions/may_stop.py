@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from installer.actions.cluster import runs_folder
+from installer.actions.departure import unfinished
 from installer.errors import ConfigError, Problem
 from installer.expand.check import load_cluster
-from installer.foresight.outlook import outlook_of
+from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import Order, may_be_next, restart_order
 from installer.foresight.stopping import Verdict, may_stop
-from installer.foresight.survival import Layout
 from installer.inventory import Inventory
 from installer.status.presence import Presence
 from installer.status.seen import look_around
@@ -28,6 +29,9 @@ class Answer:
 def ask_may_stop(path: Path, names: Sequence[str]) -> Answer:
     """Return whether these nodes may stop now, all together."""
     inventory = load_cluster(path)
+    begun = unfinished(runs_folder(inventory))
+    if begun is not None and not begun.has_left:  # they are members still
+        inventory = begun.cluster_before(inventory)
     demand_nodes(inventory, names)
     layout, presence = layout_now(inventory), look_around(inventory)
     return Answer(
@@ -36,11 +40,6 @@ def ask_may_stop(path: Path, names: Sequence[str]) -> Answer:
         order=restart_order(layout, presence),
         presence=presence,
     )
-
-
-def layout_now(inventory: Inventory) -> Layout:
-    """Return the nodes of each role with the cluster's mode of replication."""
-    return outlook_of(inventory).layout
 
 
 def demand_nodes(inventory: Inventory, names: Sequence[str]) -> None:

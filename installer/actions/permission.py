@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
-from installer.actions.may_stop import layout_now
 from installer.errors import PhaseFailed, Problem
+from installer.foresight.outlook import layout_now
 from installer.foresight.stopping import PARTS, Objection, may_stop, missing, whole
 from installer.foresight.survival import Layout
 from installer.inventory import Inventory

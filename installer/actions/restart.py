@@ -9,7 +9,7 @@ from typing import Protocol
 
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
-from installer.actions.may_stop import demand_nodes, layout_now
+from installer.actions.may_stop import demand_nodes
 from installer.actions.restart_node import NodeRestart
 from installer.actions.restart_request import RestartRequest, demand_met
 from installer.actions.rollout import (
@@ -26,6 +26,7 @@ from installer.engine.engine import Engine
 from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.events import Event, EventKind, Listener, Outcome
 from installer.expand.check import load_cluster
+from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import Order, restart_order
 from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from installer.actions.may_stop import layout_now
 from installer.actions.permission import Permission, limited
 from installer.engine.engine import Engine
 from installer.engine.observation import Observation
 from installer.engine.session import Session
 from installer.errors import PhaseFailed
+from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import restart_order
 from installer.inventory import Inventory
 from installer.state import Gate, Stage, UnitTarget

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from installer.actions.cluster import runs_folder
+from installer.actions.departure import change_unfinished
+from installer.actions.departure import unfinished as load_departure
 from installer.actions.major_record import MajorRecord, load_major, under_way
 from installer.actions.node_mark import Mark, marks_on
 from installer.actions.restore_record import load_restore, restore_under_way
@@ -40,6 +42,11 @@ _SAME_BUNDLE = frozenset(
         "dbs set-master",
     )
 )
+_MEMBERS_CHANGE = (
+    _HARMLESS
+    | (_SAME_BUNDLE - {"cluster restart"})
+    | {f"cluster {verb}" for verb in ("add-node", "remove-node", "replace-node")}
+)  # those of another verb, or of other nodes, are refused by it themselves
 # Nobody looks for marks then: the run must be as quick as ever, and no bundle is undone by it.
 _UNASKED = _HARMLESS | _SAME_BUNDLE | {UPGRADE}
 
@@ -70,6 +77,10 @@ def unfinished(inventory: Inventory) -> Mark | None:
     major = load_major(folder)
     if major is not None and major.is_under_way:
         return major_mark("database", major)
+    departure = load_departure(folder)
+    if departure is not None and not departure.has_left:
+        # what counts members by the inventory believes in fewer than there are
+        return Mark(problem=change_unfinished(departure), passing=_MEMBERS_CHANGE)
     restore = load_restore(folder)
     if restore is not None:
         # a backup would take what is half restored, and end what recovers on its node

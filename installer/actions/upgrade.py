@@ -11,7 +11,6 @@ from installer.actions.backup_nodes import demand_repository
 from installer.actions.cluster import Cluster, runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
-from installer.actions.may_stop import layout_now
 from installer.actions.node_mark import unmark
 from installer.actions.restart import Done
 from installer.actions.rollout import StagesByRole, opened, reached, stages_seen
@@ -33,6 +32,7 @@ from installer.config.edit import NotEditable
 from installer.engine.engine import Engine
 from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
+from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import restart_order
 from installer.inventory import Inventory, Role
 from installer.phases import PhaseResult

@@ -47,3 +47,8 @@ def outlook_of(inventory: Inventory) -> Outlook:
         layout=layout,
         forecasts=forecasts(timings, layout),
     )
+
+
+def layout_now(inventory: Inventory) -> Layout:
+    """Return the nodes of each role with the cluster's mode of replication."""
+    return outlook_of(inventory).layout

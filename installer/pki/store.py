@@ -102,6 +102,10 @@ class CertificateStore:
                 self._files.write(stem, issue_leaf(authority, leaf))
         return tuple(Change(f"{stem}.crt", "renewed") for stem in leaves)
 
+    def demand_issuer(self) -> None:
+        """Raise ConfigError where no certificate could be issued: the key may be kept elsewhere."""
+        self._signing_authority()
+
     def fingerprints(self, requests: Iterable[CertificateRequest]) -> dict[str, str]:
         """Return what tells each certificate from its successors, by its file's name.
 

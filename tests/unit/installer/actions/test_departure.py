@@ -13,6 +13,7 @@ from installer.actions import departure_rules
 from installer.actions.change_members import (
     NewNode,
     _changed,
+    _demand_certificates,
     _wished,
     _with_nodes,
     _without,
@@ -31,7 +32,9 @@ from installer.actions.departure import (
 from installer.actions.departure_rules import demand_silence, demand_successor, last_ones
 from installer.engine.target import Target
 from installer.errors import ConfigError, NodeUnreachable, Problem, Refused
+from installer.expand import certificate_requests
 from installer.inventory import Inventory, Node, load_inventory
+from installer.pki.store import CertificateStore
 
 NODES = [
     *({"name": f"db-{n}", "address": f"10.0.0.1{n}", "roles": ["database"]} for n in range(1, 6)),
@@ -237,3 +240,15 @@ def test_new_nodes_are_written_once(inventory):
 def test_a_known_node_at_another_address_is_refused(inventory):
     with pytest.raises(Refused, match="another address"):
         _with_nodes(inventory, [NewNode(name="mq-1", address="10.0.0.99", roles=("queue",))])
+
+
+def test_nobody_leaves_for_a_successor_that_would_get_no_certificate(inventory):
+    """The key of the CA may be kept elsewhere: a removal needs it as little as one's own do."""
+    new = Successor(name="db-4", address="10.0.0.99")
+    CertificateStore(inventory.certificates_path).ensure(certificate_requests(inventory))
+    _demand_certificates(inventory, leaving(inventory, "db-4", successor=new))
+    (inventory.certificates_path / "ca.key").unlink()
+
+    with pytest.raises(ConfigError, match=r"ca\.key"):
+        _demand_certificates(inventory, leaving(inventory, "db-4", successor=new))
+    _demand_certificates(inventory, leaving(inventory, "db-4"))

@@ -56,13 +56,15 @@ class Engine:
     lost: tuple[str, ...] = ()
     log: list[str] = field(default_factory=list)
     together: Barrier | None = None
+    stopped: tuple[str, ...] = ()  # their services do not run
 
     def on_each(self, nodes: Any, act: Any) -> dict[str, Outcome[Any]]:
         """As the real one: side by side, and what a node says ends only its own work."""
 
         def outcome(name: str) -> Outcome[Any]:
             try:
-                return Outcome(value=act(Session(name, self.log, self.together)), seconds=0)
+                session = Session(name, self.log, self.together, name not in self.stopped)
+                return Outcome(value=act(session), seconds=0)
             except InstallerError as error:
                 return Outcome(error=error.problems[0], seconds=0)
 
@@ -131,6 +133,14 @@ def test_a_database_hands_over_leaves_etcd_and_then_stops(world):
         "db-3: clean",
         "db-3: delete our folders",
     ]
+
+
+def test_a_member_that_is_down_itself_does_not_speak_for_the_others(world):
+    world.engine.stopped = ("db-1",)
+
+    leave(world, dead=True)
+
+    assert world.engine.log == ["db-2: forget db-3"]
 
 
 def test_of_a_dead_node_only_the_others_know(world):

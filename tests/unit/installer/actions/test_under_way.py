@@ -9,10 +9,11 @@ from typing import ClassVar
 import pytest
 import yaml
 
+from installer.actions import may_stop as may_stop_module
 from installer.actions import under_way
 from installer.actions.backup import take_backup, verify_backup
 from installer.actions.change_members import add_nodes, remove_nodes, replace_node
-from installer.actions.departure import Place
+from installer.actions.departure import Departure, Place, remember
 from installer.actions.install import InstallRequest, install_cluster
 from installer.actions.major import MajorRequest, roll_back_postgresql, upgrade_postgresql
 from installer.actions.major_record import MajorRecord, keep_major, load_major
@@ -21,6 +22,8 @@ from installer.actions.networks import add_networks
 from installer.actions.node_mark import Mark, mark_script
 from installer.actions.options import RunOptions
 from installer.actions.renewal import RenewRequest, renew_certificates
+from installer.actions.restart import restart_cluster
+from installer.actions.restart_request import RestartRequest
 from installer.actions.restore import restore_cluster
 from installer.actions.restore_record import RestoreRecord, forget_restore, keep_restore
 from installer.actions.restore_target import RestoreRequest
@@ -39,8 +42,12 @@ from installer.actions.upgrade_record import Memory, UpgradeRecord
 from installer.backup.backup_set import BackupType
 from installer.engine.outcome import Outcome, Result
 from installer.errors import Refused
+from installer.foresight.survival import Layout
 from installer.inventory import load_inventory
+from installer.status.presence import Presence
 from tests.support.cluster import ROOT
+
+LAYOUT = Layout(databases=("db-1", "db-2", "db-3"))
 
 UPGRADE = UpgradeRecord(before="/bundles/old", bundle="/bundles/new", canary="manager-2")
 MAJOR = MajorRecord(before=15, wanted=17, leader="db-1")
@@ -305,3 +312,53 @@ def test_a_node_s_own_commands_are_ruled_as_the_cluster_s(inventory, mark, passi
     commands = (*own, "reset-admin-password", "update-encryption-key")
 
     assert {command for command in commands if not found.forbids(command)} == passing
+
+
+OF_MEMBERS = ("add-node", "remove-node", "replace-node")  # they know of each other themselves
+WAITING = {name: act for name, act in CONVERGING.items() if name not in OF_MEMBERS} | {
+    "restart": lambda path: restart_cluster(path, RestartRequest(), TELL)
+}
+
+
+def leave(inventory, *, has_left=False):
+    nodes = tuple(inventory.node(name) for name in ("db-2", "db-3"))
+    remember(folder_of(inventory), Departure(verb="remove-node", nodes=nodes, has_left=has_left))
+
+
+@pytest.mark.parametrize("command", WAITING.values(), ids=WAITING)
+def test_what_counts_members_waits_for_those_that_are_leaving(inventory, command):
+    """The inventory names them no more, and etcd and the brokers still count them."""
+    leave(inventory)
+
+    with pytest.raises(Refused, match="remove-node db-2 db-3` began and has not finished"):
+        command(inventory.path)
+
+
+@pytest.mark.parametrize("command", ["cluster stop", "cluster backup", "certificates renew"])
+def test_what_counts_nobody_need_not_wait(inventory, command):
+    leave(inventory)
+
+    demand_allowed(inventory, command)
+
+
+def test_whoever_has_left_is_counted_no_more(inventory):
+    leave(inventory, has_left=True)
+
+    demand_allowed(inventory, "cluster install")
+
+
+def test_members_that_are_leaving_count_where_another_wants_to_stop(inventory, monkeypatch):
+    """Of five, two of them dead, none may stop, whatever the inventory has been made."""
+    leave(inventory)
+    text = inventory.path.read_text()
+    document = yaml.safe_load(text)
+    document["nodes"] = [n for n in document["nodes"] if n["name"] not in ("db-2", "db-3")]
+    inventory.path.write_text(yaml.safe_dump(document))
+    seen = []
+    monkeypatch.setattr(may_stop_module, "load_cluster", load_inventory)
+    monkeypatch.setattr(may_stop_module, "layout_now", lambda found: seen.append(found) or LAYOUT)
+    monkeypatch.setattr(may_stop_module, "look_around", lambda _: Presence())
+
+    may_stop_module.ask_may_stop(inventory.path, ["db-1"])
+
+    assert {"db-2", "db-3"} < {node.name for node in seen[0].nodes}

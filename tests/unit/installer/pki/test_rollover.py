@@ -9,11 +9,9 @@ import pytest
 from cryptography import x509
 
 from installer.errors import ConfigError, Refused
-from installer.pki import pairs
-from installer.pki import rollover as module
 from installer.pki.authority import KeyType, create_authority
 from installer.pki.chain import is_issued_by
-from installer.pki.files import is_ca_changing
+from installer.pki.files import is_ca_changing, write_atomically
 from installer.pki.handshake import handshake_fault
 from installer.pki.request import LeafRequest, Usage
 from installer.pki.rollover import CaRollover, Progress
@@ -219,8 +217,8 @@ def test_turning_back_may_be_killed_at_any_file_and_said_again(
         return acts
 
     with monkeypatch.context() as killed:
-        killed.setattr(module, "write_atomically", or_killed(module.write_atomically))
-        killed.setattr(pairs, "write_atomically", or_killed(pairs.write_atomically))
+        for place in ("rollover", "pairs"):
+            killed.setattr(f"installer.pki.{place}.write_atomically", or_killed(write_atomically))
         killed.setattr(Path, "unlink", or_killed(Path.unlink))
         with contextlib.suppress(KeyboardInterrupt):
             rollover.turn_back()

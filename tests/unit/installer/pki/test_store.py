@@ -429,3 +429,15 @@ def test_reissue_without_the_authoritys_key_writes_nothing(store):
         store.reissue(REQUESTS)
 
     assert contents(store.folder) == before
+
+
+def test_whether_anything_could_be_issued_is_known_before(tmp_path):
+    """A node must not leave for a successor that would get no certificate."""
+    store = CertificateStore(tmp_path / "demo")
+    store.ensure(REQUESTS[:1])
+
+    store.demand_issuer()
+
+    (store.folder / "ca.key").unlink()
+    with pytest.raises(ConfigError, match=r"ca\.key"):
+        store.demand_issuer()

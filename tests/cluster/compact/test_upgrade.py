@@ -27,6 +27,7 @@ pytestmark = pytest.mark.cluster
 
 PACKAGES = {"patroni": "database", "rabbitmq-server": "queue", "syncthing": "manager"}
 CANARY, OTHER = "node-2", "node-1"
+AWAY = "node-3"  # a database and a broker: no matter of the managers' way back
 MIDDLE = "upgrade/database"
 LOADED_S = 3  # what two cores that carry all hosts add
 WRITER_RETRY_S = 0.2
@@ -60,6 +61,7 @@ class Upgraded:
     meanwhile: list[subprocess.CompletedProcess[str]] = field(default_factory=list)
     back_killed: list[Event] = field(default_factory=list)
     back: list[Event] = field(default_factory=list)  # by hand
+    unmarked: subprocess.CompletedProcess[str] | None = None
     taken_back: Sight | None = None
     killed: list[Event] = field(default_factory=list)
     middle: Sight | None = None
@@ -102,7 +104,11 @@ def upgraded(compact: Cluster, bundle: Path, tmp_path_factory: pytest.TempPathFa
         seen.meanwhile = refused_meanwhile(compact, folder)
         back = words_of(compact.inventory, "--roll-back")
         seen.back_killed = killed_run(compact, back, canary_is_down)
+        compact.sh(AWAY, "systemctl stop ssh")
         seen.back = events_of(upgrade(compact, "--roll-back", "--json").stdout)
+        compact.sh(AWAY, "systemctl start ssh")
+        seen.marked["taken back, a host away"] = marked(compact)
+        seen.unmarked = upgrade(compact, "--roll-back")
         seen.taken_back = look(compact)
         seen.marked["taken back"] = marked(compact)
         seen.killed = killed_run(compact, words, in_the_middle())
@@ -238,6 +244,7 @@ def test_every_node_tells_of_an_upgrade_until_it_ends_or_is_taken_back(upgraded,
     assert upgraded.marked == {
         "a canary that failed": [],
         "under way": [*compact.nodes],
+        "taken back, a host away": [AWAY],
         "taken back": [],
         "the end": [],
     }
@@ -246,7 +253,8 @@ def test_every_node_tells_of_an_upgrade_until_it_ends_or_is_taken_back(upgraded,
 def test_a_canary_goes_back_by_hand_too(upgraded):
     """It works on the schema that the new release has grown; the next upgrade begins anew.
 
-    The first way back ends in its middle, with the canary down.
+    The first way back ends in its middle, with the canary down. The second one does without a host
+    that is away, and the third one takes the mark of the upgrade from it.
     """
     assert upgraded.back_killed[-1]["node"] == CANARY
     assert finished(upgraded.back, "roll-back/manager") == {CANARY: "changed"}

@@ -185,3 +185,8 @@ def _load_balancer(document: Document) -> LoadBalancer:
         virtual_ip=given["virtual_ip"],
         interface=given["interface"],
     )
+
+
+def runs_folder(inventory: Inventory) -> Path:
+    """Return where the controller keeps journal, lock and logs of a cluster."""
+    return inventory.secrets_path.parent / f"{inventory.name}.runs"

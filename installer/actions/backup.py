@@ -15,7 +15,6 @@ from installer.actions.backup_nodes import (
     demand_repository,
 )
 from installer.actions.backup_parts import DATABASE, part_phases, verify_phases
-from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.node_phases import NodePhases, quiet
 from installer.actions.rollout import RunName, new_run, run_told
@@ -27,7 +26,7 @@ from installer.backup.settings import WORK
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.phases import Phase
 from installer.report import Report
 

@@ -7,16 +7,15 @@ ends with the one that `cluster install` makes, so that a killed one is simply r
 import dataclasses
 import functools
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.departure import (
     Departure,
     Place,
     demand_same,
-    demand_same_place,
+    demand_same_places,
     forget,
     remember,
     unfinished,
@@ -24,7 +23,7 @@ from installer.actions.departure import (
 from installer.actions.departure_rules import (
     demand_possible,
     demand_silence,
-    demand_successor,
+    demand_successors,
     last_ones,
 )
 from installer.actions.install import Installed, InstallRequest, converge, journaled
@@ -45,7 +44,7 @@ from installer.errors import ConfigError, NodeUnreachable, PreflightError, Probl
 from installer.events import Event, Listener
 from installer.expand import certificate_requests
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory, Node
+from installer.inventory import Inventory, Node, runs_folder
 from installer.pki.store import CertificateStore
 from installer.report import Report
 
@@ -121,9 +120,12 @@ def remove_nodes(path: Path, names: Sequence[str], report: Report) -> Installed:
     return _depart(path, _Wish(verb="remove-node", names=tuple(names)), report)
 
 
-def replace_node(path: Path, name: str, place: Place, report: Report) -> Installed:
-    """Put another machine, or the same one made anew, in the place of a node."""
-    wish = _Wish(verb="replace-node", names=(name,), place=place)
+def replace_nodes(path: Path, places: Mapping[str, Place], report: Report) -> Installed:
+    """Put other machines, or the same ones made anew, in the places of nodes, by their names.
+
+    What is dead must be told together: the others all answer.
+    """
+    wish = _Wish(verb="replace-node", names=tuple(places), places=places)
     return _depart(path, wish, report)
 
 
@@ -131,7 +133,7 @@ def replace_node(path: Path, name: str, place: Place, report: Report) -> Install
 class _Wish:
     verb: str
     names: tuple[str, ...]
-    place: Place | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
@@ -142,7 +144,7 @@ def _depart(path: Path, wish: _Wish, report: Report) -> Installed:
         demand_same(begun, wish.verb, wish.names)
         departure = begun or _wished(inventory, wish)
         if begun:
-            demand_same_place(begun, wish.place or Place())
+            demand_same_places(begun, wish.places)
             report.tell(f"`{wish.verb} {' '.join(wish.names)}` has begun before; this goes on.")
         if not departure.has_left:
             inventory = _leave(inventory, departure, report, is_new=begun is None)
@@ -158,8 +160,8 @@ def _wished(inventory: Inventory, wish: _Wish) -> Departure:
     """Return what is to happen; raises Refused when too few would be left."""
     demand_nodes(inventory, wish.names)
     leaving = tuple(inventory.node(name) for name in wish.names)
-    successor = wish.place.after(leaving[0]) if wish.place else None
-    departure = Departure(verb=wish.verb, nodes=leaving, successor=successor)
+    successors = tuple(place.after(inventory.node(name)) for name, place in wish.places.items())
+    departure = Departure(verb=wish.verb, nodes=leaving, successors=successors)
     if problems := [*last_ones(inventory, departure)]:
         raise Refused(*problems)
     return departure
@@ -175,7 +177,7 @@ def _leave(
     before = departure.cluster_before(inventory)
     cluster = open_running(before)
     if is_new:
-        demand_successor(departure)
+        demand_successors(departure)
         _demand_certificates(before, departure)
     folder, name = runs_folder(inventory), RunName(new_run(), _title(departure))
     with Engine([job.target for job in cluster.jobs()]) as engine:
@@ -201,7 +203,7 @@ def _leave(
 def _demand_certificates(before: Inventory, departure: Departure) -> None:
     """Raise ConfigError when a successor could get none: the CA's key may be kept elsewhere."""
     is_issued = any(wanted.node in departure.names for wanted in certificate_requests(before))
-    if departure.successor is not None and is_issued:
+    if departure.successors and is_issued:
         CertificateStore(before.certificates_path).demand_issuer()
 
 
@@ -218,12 +220,12 @@ def _without(inventory: Inventory, departure: Departure) -> Inventory:
 
 
 def _changed(departure: Departure, text: str) -> str:
-    new = departure.successor
-    if new is None:
+    if not departure.successors:
         return functools.reduce(without_node, departure.names, text)
-    (name,) = departure.names
-    text = with_node_value(text, name, "address", new.address)
-    return with_node_value(text, name, "name", new.name)
+    for name, new in zip(departure.names, departure.successors, strict=True):
+        text = with_node_value(text, name, "address", new.address)
+        text = with_node_value(text, name, "name", new.name)
+    return text
 
 
 def _edited(inventory: Inventory, change: Callable[[str], str]) -> Inventory:
@@ -250,7 +252,7 @@ def _forget_material(inventory: Inventory, departure: Departure) -> None:
 
 def _title(departure: Departure) -> str:
     names = ", ".join(departure.names)
-    return f"Replacing {names}" if departure.successor else f"Removing {names}"
+    return f"Replacing {names}" if departure.successors else f"Removing {names}"
 
 
 def _request(options: RunOptions) -> InstallRequest:

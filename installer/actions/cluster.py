@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 from installer.actions.rollout import NodeJob
 from installer.bundle.model import Bundle, load_bundle
@@ -49,11 +48,6 @@ class Cluster:
             files=node_files(inputs),
             toolkit=functools.partial(bundle_stages, self.bundle, tuple(map(str, node.roles))),
         )
-
-
-def runs_folder(inventory: Inventory) -> Path:
-    """Return where the controller keeps journal, lock and logs of a cluster."""
-    return inventory.secrets_path.parent / f"{inventory.name}.runs"
 
 
 def open_cluster(inventory: Inventory, *, save: bool) -> Cluster:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.installed import STATE, this_node
 from installer.actions.members import asked_databases
@@ -24,6 +23,7 @@ from installer.errors import ConfigError, NotHealthy, Problem
 from installer.expand.check import load_cluster
 from installer.foresight.outlook import layout_now
 from installer.foresight.survival import Layout
+from installer.inventory import runs_folder
 from installer.journal import begun_nodes, finished_nodes
 from installer.phases import Phase, PhaseResult
 from installer.report import Report

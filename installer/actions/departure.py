@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Departure:
 
     verb: str  # remove-node or replace-node
     nodes: tuple[Node, ...]
-    successor: Successor | None = None
+    successors: tuple[Successor, ...] = ()  # one for each node, or none where they leave for good
     has_left: bool = False
 
     @property
@@ -55,8 +55,8 @@ class Departure:
 
     def cluster_before(self, inventory: Inventory) -> Inventory:
         """Return the inventory with the leaving nodes as they were, edited already or not."""
-        new = self.successor.name if self.successor else None
-        staying = [node for node in inventory.nodes if node.name not in (*self.names, new)]
+        others = {*self.names, *(new.name for new in self.successors)}
+        staying = [node for node in inventory.nodes if node.name not in others]
         return dataclasses.replace(inventory, nodes=(*staying, *self.nodes))
 
 
@@ -66,11 +66,10 @@ def unfinished(folder: Path) -> Departure | None:
     if not path.exists():
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
-    successor = document["successor"]
     return Departure(
         verb=document["verb"],
         nodes=tuple(map(_node, document["nodes"])),
-        successor=Successor(**successor) if successor else None,
+        successors=tuple(Successor(**new) for new in document["successors"]),
         has_left=document["has_left"],
     )
 
@@ -104,20 +103,24 @@ def change_unfinished(begun: Departure) -> Problem:
     )
 
 
-def demand_same_place(begun: Departure, place: Place) -> None:
-    """Raise Refused when a replacement began with another machine than is wanted now."""
-    new = begun.successor
-    if new is None or place.is_of(new):
-        return
-    raise Refused(
+def demand_same_places(begun: Departure, places: Mapping[str, Place]) -> None:
+    """Raise Refused when a replacement began with another machine than is wanted now.
+
+    `places` are those told now, by the name of the node that leaves.
+    """
+    problems = [
         Problem(
-            where=", ".join(begun.names),
+            where=name,
             what=f"its replacement by {new.name} at {new.address} began and has not finished",
             remedy="run it again without --name and --address; where that machine never comes, "
             f"give {new.name} the address of another one in the inventory first",
             code="member-change-unfinished",
         )
-    )
+        for name, new in zip(begun.names, begun.successors, strict=False)
+        if not places.get(name, Place()).is_of(new)
+    ]
+    if problems:
+        raise Refused(*problems)
 
 
 def _node(document: dict[str, Any]) -> Node:

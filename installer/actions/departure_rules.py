@@ -29,7 +29,7 @@ def last_ones(inventory: Inventory, departure: Departure) -> Iterator[Problem]:
     for role, least in _LEAST.items():
         leaving = [node.name for node in departure.nodes if role in node.roles]
         staying = len(inventory.with_role(role)) - len(leaving)
-        wanted = 1 if departure.successor else least
+        wanted = 1 if departure.successors else least
         if leaving and staying < wanted:
             yield Problem(
                 where=", ".join(leaving),
@@ -39,25 +39,32 @@ def last_ones(inventory: Inventory, departure: Departure) -> Iterator[Problem]:
             )
 
 
-def demand_successor(departure: Departure) -> None:
-    """Raise NodeUnreachable when the new machine is at an address of its own and not there."""
-    new, old = departure.successor, departure.nodes[0]
-    if new is None or new.address == old.address:
+def demand_successors(departure: Departure) -> None:
+    """Raise NodeUnreachable for each new machine at an address of its own that is not there."""
+    elsewhere = [
+        dataclasses.replace(old, name=new.name, address=new.address)
+        for old, new in zip(departure.nodes, departure.successors, strict=False)
+        if new.address != old.address
+    ]
+    if not elsewhere:
         return
-    node = dataclasses.replace(old, name=new.name, address=new.address)
-    with Engine([target_of(node)]) as engine:
+    with Engine([target_of(node) for node in elsewhere]) as engine:
         if lost := engine.connect():
             raise NodeUnreachable(*lost.values())
 
 
 def demand_possible(inventory: Inventory, departure: Departure) -> None:
-    """Raise Refused when the first node must not stop."""
+    """Raise Refused when the first node must not stop, or none of those that are replaced.
+
+    Members that go for good leave fewer to be counted; those that are replaced are all missing
+    until the last has come.
+    """
     layout, presence = layout_now(inventory), look_around(inventory)
-    first = departure.names[0]
-    objections = may_stop(layout, presence, {first}).objections
+    leaving = departure.names if departure.successors else departure.names[:1]
+    objections = may_stop(layout, presence, {*leaving}).objections
     problems = [
         Problem(
-            where=first,
+            where=", ".join(leaving),
             what=f"it must not leave now: {objection.part}: {objection.reason}",
             remedy=objection.remedy,
             code="must-not-stop",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer.actions.cause import with_cause
-from installer.actions.cluster import open_kept, runs_folder
+from installer.actions.cluster import open_kept
 from installer.actions.install import journaled
 from installer.actions.node_phases import Act as NodeAct
 from installer.actions.node_phases import NodePhases
@@ -19,7 +19,7 @@ from installer.actions.under_way import hold_cluster
 from installer.engine.session import Session
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage, UnitTarget

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from installer.actions.adopt import adopt
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.machines import remember_machines
 from installer.actions.on_drift import Ask, OnDrift, decide
 from installer.actions.options import RunOptions
@@ -22,7 +22,7 @@ from installer.engine.observation import NodeFacts
 from installer.errors import PreflightError
 from installer.events import Event, Listener
 from installer.expand.check import load_cluster, warning_lines
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.journal import Journal
 from installer.phases import PhaseResult
 from installer.preflight.codes import CODES

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from installer.actions.cluster import runs_folder
 from installer.config.edit import with_value
 from installer.errors import ConfigError
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 
 KeyPath = tuple[str | int, ...]
 

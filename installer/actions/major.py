@@ -8,7 +8,6 @@ from pathlib import Path
 
 from installer.actions.backup import take_backup
 from installer.actions.backup_nodes import demand_repository
-from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.major_record import (
     MajorRecord,
@@ -37,7 +36,7 @@ from installer.backup.backup_set import BackupType
 from installer.engine.engine import Engine
 from installer.errors import PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.report import Report
 from installer.status.model import Part
 from installer.status.seen import look_around

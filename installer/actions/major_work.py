@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
 from installer.actions.major_record import MajorRecord
@@ -19,7 +18,7 @@ from installer.actions.under_way import MAJOR_UPGRADE, hold_cluster
 from installer.engine.engine import Engine
 from installer.events import Listener
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.report import Report
 
 LOG, JOURNAL = "postgresql", "postgresql-upgrade.jsonl"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from installer.actions.cluster import runs_folder
 from installer.actions.encryption_key import (
     KeyChanged,
     KeyHolders,
@@ -29,7 +28,7 @@ from installer.engine.target import target_of
 from installer.errors import ConfigError, NodeUnreachable, PhaseFailed, Problem
 from installer.events import Listener
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Role, runs_folder
 from installer.report import Report
 from installer.secrets import Secret
 

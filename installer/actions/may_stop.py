@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.departure import unfinished
 from installer.errors import ConfigError, Problem
 from installer.expand.check import load_cluster
 from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import Order, may_be_next, restart_order
 from installer.foresight.stopping import Verdict, may_stop
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.status.presence import Presence
 from installer.status.seen import look_around
 

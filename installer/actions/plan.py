@@ -6,7 +6,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.configuration import configuration_words, generated_names
 from installer.actions.draft import draft
 from installer.actions.on_drift import Decisions, OnDrift, decide
@@ -15,7 +15,7 @@ from installer.actions.rollout import Survey, survey
 from installer.engine.drift import Drifted
 from installer.errors import Refused
 from installer.expand.check import load_cluster, warning_lines
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.plan.agreement import change_problems, configuration_problems, fact_problems
 from installer.plan.document import (
     SavedPlan,

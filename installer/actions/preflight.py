@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.installed import STATE
 from installer.actions.machines import read_machines
 from installer.bundle.model import load_bundle
@@ -16,6 +16,7 @@ from installer.engine.target import Target, target_of
 from installer.errors import Severity
 from installer.expand.check import load_cluster
 from installer.expand.local import lone_inventory
+from installer.inventory import runs_folder
 from installer.preflight.check import Subject
 from installer.preflight.checks import CHECKS
 from installer.preflight.codes import CODES

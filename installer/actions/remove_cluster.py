@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, open_kept, runs_folder
+from installer.actions.cluster import Cluster, open_cluster, open_kept
 from installer.actions.halt import Turn, stop_turns, stop_units, turn_phases
 from installer.actions.host_removal import clear_host
 from installer.actions.install import journaled
@@ -21,7 +21,7 @@ from installer.actions.upgrade_record import forget_upgrade
 from installer.engine.session import Session
 from installer.errors import ConfigError, NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.phases import Phase, PhaseResult
 from installer.report import Report
 from installer.state import Stage

@@ -18,7 +18,6 @@ from installer.actions.certificate_part import (
     trust_problems,
 )
 from installer.actions.certificates import issued_problems
-from installer.actions.cluster import runs_folder
 from installer.actions.install import journaled
 from installer.actions.may_stop import demand_nodes
 from installer.actions.options import RunOptions
@@ -32,7 +31,7 @@ from installer.errors import ConfigError, Problem, Refused
 from installer.events import Listener
 from installer.expand import CertificateRequest, certificate_requests, serves
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Role, runs_folder
 from installer.phases import PhaseResult
 from installer.pki.store import CertificateStore, Change
 from installer.proof.handshake import Look, look, ports_of

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from installer.actions.cluster import Cluster, runs_folder
+from installer.actions.cluster import Cluster
 from installer.actions.install import journaled
 from installer.actions.may_stop import demand_nodes
 from installer.actions.restart_node import NodeRestart
@@ -30,7 +30,7 @@ from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import Order, restart_order
 from installer.foresight.stopping import PARTS
 from installer.foresight.survival import Part
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.journal import finished_nodes
 from installer.phases import Phase, PhaseResult
 from installer.report import Report

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from installer.actions.backup_nodes import BackupNodes, backup_nodes, demand_repository
-from installer.actions.cluster import Cluster, runs_folder
+from installer.actions.cluster import Cluster
 from installer.actions.install import journaled
 from installer.actions.node_mark import unmark
 from installer.actions.node_phases import NodePhases, QuietAct, quiet
@@ -39,6 +39,7 @@ from installer.actions.under_way import RESTORE, hold_cluster
 from installer.actions.upgrade_record import forget_upgrade
 from installer.engine.session import Session
 from installer.expand.check import load_cluster
+from installer.inventory import runs_folder
 from installer.journal import finished_nodes
 from installer.phases import Phase
 from installer.report import Report

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.departure import unfinished
 from installer.actions.may_stop import demand_nodes
 from installer.errors import Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Role, runs_folder
 from installer.status.model import Part
 from installer.status.seen import look_around
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.actions.cluster import Cluster, open_cluster, runs_folder
+from installer.actions.cluster import Cluster, open_cluster
 from installer.actions.install import journaled
 from installer.actions.options import RunOptions
 from installer.actions.outgoing import outgoing_problems
@@ -22,7 +22,7 @@ from installer.engine.target import target_of
 from installer.errors import NodeUnreachable, PhaseFailed, Problem, Refused
 from installer.events import Listener
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.pki.authority import issue_leaf
 from installer.pki.request import LeafRequest
 from installer.pki.rollover import CaRollover, Progress

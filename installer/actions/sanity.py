@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from installer.actions.cluster import open_cluster, runs_folder
+from installer.actions.cluster import open_cluster
 from installer.actions.installed import STATE
 from installer.actions.node import node_inputs
 from installer.actions.node_managers import node_with_manager
 from installer.actions.rest import Rest, administrator, node_administrator, unhealthy
 from installer.errors import NotHealthy, Problem, Refused
 from installer.expand.check import load_cluster
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Role, runs_folder
 from installer.lock import make_owned, orphans
 
 _STEP_S = 180

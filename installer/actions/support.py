@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from installer.actions.cluster import open_kept, runs_folder
+from installer.actions.cluster import open_kept
 from installer.actions.known_secrets import cluster_masker
 from installer.actions.support_node import SupportWish, node_parts, plan_and_drift
 from installer.actions.versions import own_version
@@ -13,7 +13,7 @@ from installer.engine.session import Session
 from installer.engine.target import target_of
 from installer.expand.check import load_cluster
 from installer.expand.names import application_database
-from installer.inventory import Inventory, Node
+from installer.inventory import Inventory, Node, runs_folder
 from installer.pki.listing import Entry, list_certificates
 from installer.status.collect import Watcher
 from installer.status.judge import judge

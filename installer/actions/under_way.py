@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from installer.actions.cluster import runs_folder
 from installer.actions.departure import change_unfinished
 from installer.actions.departure import unfinished as load_departure
 from installer.actions.major_record import MajorRecord, load_major, under_way
@@ -19,7 +18,7 @@ from installer.actions.upgrade_record import UpgradeRecord, load_record
 from installer.engine.engine import Engine
 from installer.engine.target import target_of
 from installer.errors import Problem, Refused
-from installer.inventory import Inventory
+from installer.inventory import Inventory, runs_folder
 from installer.lock import hold_lock
 
 UPGRADE, MAJOR_UPGRADE = "cluster upgrade", "cluster upgrade --postgresql"

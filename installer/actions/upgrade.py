@@ -8,7 +8,7 @@ from pathlib import Path
 
 from installer.actions.backup import take_backup
 from installer.actions.backup_nodes import demand_repository
-from installer.actions.cluster import Cluster, runs_folder
+from installer.actions.cluster import Cluster
 from installer.actions.install import journaled
 from installer.actions.inventory_file import change_inventory
 from installer.actions.node_mark import unmark
@@ -34,7 +34,7 @@ from installer.errors import ConfigError, PhaseFailed, Problem, Refused
 from installer.expand.check import load_cluster
 from installer.foresight.outlook import layout_now
 from installer.foresight.restart_order import restart_order
-from installer.inventory import Inventory, Role
+from installer.inventory import Inventory, Role, runs_folder
 from installer.phases import PhaseResult
 from installer.report import Report
 from installer.status.seen import look_around

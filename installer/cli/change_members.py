@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from installer.actions.change_members import NewNode, add_nodes, remove_nodes, replace_node
+from installer.actions.change_members import NewNode, add_nodes, remove_nodes, replace_nodes
 from installer.actions.departure import Place
 from installer.actions.install import Installed
 from installer.actions.options import RunOptions
@@ -72,25 +72,61 @@ def remove_node(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
 
 
 @click.command("replace-node")
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @INVENTORY
-@click.option("--address", help="Of the new machine.  [default: the same]")
-@click.option("--name", "new_name", help="Of the new machine.  [default: the same]")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="Of each new machine, in the order of the names.  [default: the same]",
+)
+@click.option(
+    "--name",
+    "new_names",
+    multiple=True,
+    help="Of each new machine, in the order of the names.  [default: the same]",
+)
 @JSON
-def replace_node_command(
-    name: str, path: Path, address: str | None, new_name: str | None, *, as_json: bool
+def replace_node(
+    names: tuple[str, ...],
+    path: Path,
+    addresses: tuple[str, ...],
+    new_names: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Put a new machine in the place of a node that is dead, or alive and to be made anew.
 
-    The old one leaves as by remove-node, the new one comes with certificates of its own. A run
-    that was killed is gone on with by the same command.
+    The old one leaves as by remove-node, the new one comes with certificates of its own. Name all
+    that are dead together: the other nodes must answer. A run that was killed is gone on with by
+    the same command.
 
     \b
     cfy_manager cluster replace-node db-2 -i ten-nodes.yaml
     cfy_manager cluster replace-node db-2 --address 10.0.0.52 -i ten-nodes.yaml
+    cfy_manager cluster replace-node db-2 queue-2 --address 10.0.0.52 --address 10.0.0.53 \\
+        -i ten-nodes.yaml
     """
-    place = Place(name=new_name, address=address)
-    tell(path, replace_node(path, name, place, report_for(as_json=as_json)), as_json=as_json)
+    wanted = places(names, addresses, new_names)
+    tell(path, replace_nodes(path, wanted, report_for(as_json=as_json)), as_json=as_json)
+
+
+def places(
+    names: Sequence[str], addresses: Sequence[str], new_names: Sequence[str]
+) -> dict[str, Place]:
+    """Return where each node's new machine is, by the node's name."""
+    if len({*names}) < len(names):
+        raise click.UsageError("name each node once")
+    for option, words in (("--address", addresses), ("--name", new_names)):
+        if words and len(words) != len(names):
+            raise click.UsageError(f"give {option} once for each name, or leave it out")
+    return {
+        name: Place(
+            name=new_names[index] if new_names else None,
+            address=addresses[index] if addresses else None,
+        )
+        for index, name in enumerate(names)
+    }
 
 
 def new_nodes(

@@ -65,7 +65,7 @@ COMMANDS: Table = {
     ),
     "replace-node": (
         "installer.cli.change_members",
-        "replace_node_command",
+        "replace_node",
         "Put a new machine in the place of a node that is dead, or alive and to be made anew.",
     ),
     "reset-admin-password": (

@@ -24,12 +24,12 @@ from installer.actions.departure import (
     Place,
     Successor,
     demand_same,
-    demand_same_place,
+    demand_same_places,
     forget,
     remember,
     unfinished,
 )
-from installer.actions.departure_rules import demand_silence, demand_successor, last_ones
+from installer.actions.departure_rules import demand_silence, demand_successors, last_ones
 from installer.engine.target import Target
 from installer.errors import ConfigError, NodeUnreachable, Problem, Refused
 from installer.expand import certificate_requests
@@ -54,10 +54,12 @@ def inventory(tmp_path: Path) -> Inventory:
     return load_inventory(path)
 
 
-def leaving(inventory: Inventory, *names: str, successor: Successor | None = None) -> Departure:
-    verb = "replace-node" if successor else "remove-node"
+def leaving(inventory: Inventory, *names: str, successors: Sequence[Successor] = ()) -> Departure:
+    verb = "replace-node" if successors else "remove-node"
     return Departure(
-        verb=verb, nodes=tuple(inventory.node(name) for name in names), successor=successor
+        verb=verb,
+        nodes=tuple(inventory.node(name) for name in names),
+        successors=tuple(successors),
     )
 
 
@@ -66,7 +68,7 @@ def by_name(inventory: Inventory) -> dict[str, Node]:
 
 
 def test_a_departure_is_read_as_it_was_written(inventory, tmp_path):
-    departure = leaving(inventory, "db-4", "db-5", successor=Successor(name="x", address="y"))
+    departure = leaving(inventory, "db-4", "db-5", successors=[Successor(name="x", address="y")])
 
     remember(tmp_path / "runs", departure)
 
@@ -84,7 +86,7 @@ def test_the_cluster_before_is_known_after_the_inventory_has_changed(inventory):
 
 def test_a_successor_of_the_same_name_is_no_member_before(inventory):
     """The killed run had written its address already."""
-    departure = leaving(inventory, "db-5", successor=Successor(name="db-5", address="10.0.0.99"))
+    departure = leaving(inventory, "db-5", successors=[Successor(name="db-5", address="10.0.0.99")])
     new = replace(inventory.node("db-5"), address="10.0.0.99")
     edited = replace(inventory, nodes=(*inventory.nodes[:4], new, *inventory.nodes[5:]))
 
@@ -107,12 +109,12 @@ def test_another_change_waits_until_the_one_that_began_is_finished(inventory):
 def test_a_replacement_that_began_goes_on_with_the_same_machine(inventory, place):
     """Else the words of the second run would be passed over in silence."""
     new = Place(name="db-6", address="10.0.0.99").after(inventory.node("db-5"))
-    begun = leaving(inventory, "db-5", successor=new)
+    begun = leaving(inventory, "db-5", successors=[new])
 
-    demand_same_place(begun, Place())
-    demand_same_place(begun, Place(name="db-6", address="10.0.0.99"))
+    demand_same_places(begun, {})
+    demand_same_places(begun, {"db-5": Place(name="db-6", address="10.0.0.99")})
     with pytest.raises(Refused, match=r"by db-6 at 10\.0\.0\.99 began"):
-        demand_same_place(begun, place)
+        demand_same_places(begun, {"db-5": place})
 
 
 def test_a_place_is_the_old_one_where_nothing_is_told(inventory):
@@ -140,16 +142,16 @@ def test_nothing_leaves_for_a_machine_that_cannot_be_reached(inventory, monkeypa
     monkeypatch.setattr(departure_rules, "Engine", Unreachable)
 
     with pytest.raises(NodeUnreachable, match="db-6"):
-        demand_successor(
-            leaving(inventory, "db-5", successor=Successor(name="db-6", address="10.0.0.99"))
+        demand_successors(
+            leaving(inventory, "db-5", successors=[Successor(name="db-6", address="10.0.0.99")])
         )
 
 
 def test_the_same_machine_is_not_asked_before_it_is_made_anew(inventory, monkeypatch):
     monkeypatch.setattr(departure_rules, "Engine", Unreachable)
 
-    demand_successor(
-        leaving(inventory, "db-5", successor=Successor(name="db-5", address="10.0.0.15"))
+    demand_successors(
+        leaving(inventory, "db-5", successors=[Successor(name="db-5", address="10.0.0.15")])
     )
 
 
@@ -202,8 +204,8 @@ def test_the_last_nodes_of_a_role_are_not_removed(inventory, names, role):
 def test_one_of_three_is_replaced_and_the_only_one_is_not(inventory):
     successor = Successor(name="new", address="10.0.0.99")
 
-    assert not [*last_ones(inventory, leaving(inventory, "mq-1", successor=successor))]
-    assert [*last_ones(inventory, leaving(inventory, "m-1", successor=successor))]
+    assert not [*last_ones(inventory, leaving(inventory, "mq-1", successors=[successor]))]
+    assert [*last_ones(inventory, leaving(inventory, "m-1", successors=[successor]))]
 
 
 def test_an_unknown_node_is_a_problem(inventory):
@@ -221,11 +223,55 @@ def test_a_removal_that_would_leave_an_even_number_leaves_the_inventory(inventor
 
 
 def test_a_replaced_node_keeps_its_place_and_its_roles(inventory):
-    departure = leaving(inventory, "db-2", successor=Successor(name="db-6", address="10.0.0.16"))
+    departure = leaving(inventory, "db-2", successors=[Successor(name="db-6", address="10.0.0.16")])
 
     changed = yaml.safe_load(_changed(departure, inventory.path.read_text()))
 
     assert changed["nodes"][1] == {"name": "db-6", "address": "10.0.0.16", "roles": ["database"]}
+
+
+def test_several_nodes_are_replaced_together(inventory, tmp_path):
+    """A rack takes a database and a broker: each by itself waits for the other to answer."""
+    places = {"db-2": Place(address="10.0.0.98"), "mq-1": Place(name="mq-4", address="10.0.0.99")}
+
+    departure = _wished(inventory, Wish(verb="replace-node", names=tuple(places), places=places))
+    changed = yaml.safe_load(_changed(departure, inventory.path.read_text()))
+    found = {node["name"]: node["address"] for node in changed["nodes"]}
+
+    assert (found["db-2"], found["mq-4"]) == ("10.0.0.98", "10.0.0.99")
+    assert "mq-1" not in found
+    remember(tmp_path / "runs", departure)
+    assert unfinished(tmp_path / "runs") == departure
+    demand_same_places(departure, places)
+    with pytest.raises(Refused, match="by mq-4 at"):
+        demand_same_places(departure, places | {"mq-1": Place(address="10.0.0.97")})
+
+
+@pytest.mark.parametrize(
+    ("names", "replaced", "stop"),
+    [
+        (("db-1", "db-2"), True, {"db-1", "db-2"}),
+        (("db-1", "db-2"), False, {"db-1"}),
+    ],
+    ids=["replaced", "removed"],
+)
+def test_those_that_are_replaced_must_be_dispensable_all_at_once(
+    inventory, monkeypatch, names, replaced, stop
+):
+    """Two of three leave one that waits for them: nothing of it must begin."""
+    asked = []
+
+    def may(_layout, _presence, nodes):
+        asked.append({*nodes})
+        return SimpleNamespace(objections=())
+
+    monkeypatch.setattr(departure_rules, "may_stop", may)
+    monkeypatch.setattr(departure_rules, "look_around", lambda _: None)
+    new = [Place().after(inventory.node(name)) for name in names] if replaced else ()
+
+    departure_rules.demand_possible(inventory, leaving(inventory, *names, successors=new))
+
+    assert asked == [stop]
 
 
 def test_new_nodes_are_written_once(inventory):
@@ -246,9 +292,9 @@ def test_nobody_leaves_for_a_successor_that_would_get_no_certificate(inventory):
     """The key of the CA may be kept elsewhere: a removal needs it as little as one's own do."""
     new = Successor(name="db-4", address="10.0.0.99")
     CertificateStore(inventory.certificates_path).ensure(certificate_requests(inventory))
-    _demand_certificates(inventory, leaving(inventory, "db-4", successor=new))
+    _demand_certificates(inventory, leaving(inventory, "db-4", successors=[new]))
     (inventory.certificates_path / "ca.key").unlink()
 
     with pytest.raises(ConfigError, match=r"ca\.key"):
-        _demand_certificates(inventory, leaving(inventory, "db-4", successor=new))
+        _demand_certificates(inventory, leaving(inventory, "db-4", successors=[new]))
     _demand_certificates(inventory, leaving(inventory, "db-4"))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from installer.actions.certificate_part import certificate_part, gate_part
-from installer.actions.cluster import runs_folder
 from installer.actions.renewal import (
     Renewal,
     RenewRequest,
@@ -19,7 +18,7 @@ from installer.actions.renewal import (
 from installer.actions.renewal_record import RenewalRecord
 from installer.errors import ConfigError
 from installer.expand import certificate_requests
-from installer.inventory import Role, load_inventory
+from installer.inventory import Role, load_inventory, runs_folder
 from installer.pki.facts import read_facts
 from installer.pki.store import CertificateStore
 from installer.proof.handshake import Look, Shown

@@ -12,7 +12,7 @@ import yaml
 from installer.actions import may_stop as may_stop_module
 from installer.actions import under_way
 from installer.actions.backup import take_backup, verify_backup
-from installer.actions.change_members import add_nodes, remove_nodes, replace_node
+from installer.actions.change_members import add_nodes, remove_nodes, replace_nodes
 from installer.actions.departure import Departure, Place, remember
 from installer.actions.install import InstallRequest, install_cluster
 from installer.actions.major import MajorRequest, roll_back_postgresql, upgrade_postgresql
@@ -85,7 +85,7 @@ CONVERGING = {
     "install": lambda path: install_cluster(path, InstallRequest(), TELL),
     "add-node": lambda path: add_nodes(path, (), (), RunOptions(), TELL),
     "remove-node": lambda path: remove_nodes(path, ("db-3",), TELL),
-    "replace-node": lambda path: replace_node(path, "db-3", Place(), TELL),
+    "replace-node": lambda path: replace_nodes(path, {"db-3": Place()}, TELL),
     "add-networks": lambda path: add_networks(path, (), TELL),
     "update-encryption-key": lambda path: change_cluster_key(path, TELL),
     "restore": lambda path: restore_cluster(path, RestoreRequest(), TELL),

@@ -231,13 +231,18 @@ def reach(
     """
     lost, leaving = engine.connect(), {node.name for node in nodes}
     if needed := [problem for name, problem in lost.items() if name not in leaving]:
-        raise NodeUnreachable(*needed)
+        raise NodeUnreachable(*map(_or_named, needed))
     jobs = {job.inputs.name: job for job in cluster.jobs() if job.inputs.name not in lost}
     seen = engine.on_each(jobs, lambda session: session.observe(()).facts)
     if problems := [outcome.error for outcome in seen.values() if outcome.error]:
         raise NodeUnreachable(*problems)
     facts = {name: outcome.value for name, outcome in seen.items() if outcome.value is not None}
     return facts, {name: stages_of(job, facts[name]) for name, job in jobs.items()}
+
+
+def _or_named(problem: Problem) -> Problem:
+    remedy = f"{problem.remedy}; if it is dead too, name it in the same command"
+    return replace(problem, remedy=remedy)
 
 
 def _runs(session: Session, stage: Stage) -> bool:

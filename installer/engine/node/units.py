@@ -47,8 +47,22 @@ def apply_units(change: dict[str, Any]) -> None:
         _start(change["start"], change["start_afresh"])
     restart_units(change["restart"])
     for unit in change["reload"]:
-        _systemctl("reload", unit)
+        _reload(unit)
         settle(unit)
+
+
+def _reload(unit: str) -> None:
+    """Let a service read its files anew; one that has ended meanwhile does so by starting.
+
+    Where certificates have expired services come and go: what ran when it was looked at need not
+    run any more.
+    """
+    try:
+        _systemctl("reload", unit)
+    except Failure:
+        if _show(unit)["ActiveState"] == "active":
+            raise  # it refuses its new files
+        _start([unit], [unit])
 
 
 def stop_units(units: list[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from installer.config.hardening_rules import SHORTEST_PASSWORD, STRICT
 from installer.config.rules import password_fault
+from installer.engine.outcome import TIMED_OUT
 from installer.engine.session import Session
 from installer.errors import ConfigError, PhaseFailed, Problem
 from installer.roles.manager.bootstrap import RUNTIME
@@ -15,7 +16,6 @@ from installer.secrets import Secret
 
 NOT_TAKEN = "password-not-taken"
 _STORED_S = 60
-_TIMED_OUT = 124
 _MOST = 256  # the runtime's limit, and the original's
 _SCRIPT = f"""cd /
 printf %s "$REQUEST" | env -u REQUEST {RUNTIME} reset-admin-password
@@ -72,7 +72,7 @@ def _set_on(session: Session, *, password: Secret) -> str:
     done = session.run(_SCRIPT, stdin_secrets={"REQUEST": request}, timeout_s=_STORED_S)
     if done.code == 0:
         return done.stdout.strip()
-    if done.code == _TIMED_OUT:  # the database may have it, and wait for a replica
+    if done.code == TIMED_OUT:  # the database may have it, and wait for a replica
         what = f"the manager has not stored the password within {_STORED_S} s"
         raise PhaseFailed(Problem(where=session.name, what=what, remedy=""))
     raise PhaseFailed(

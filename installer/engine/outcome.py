@@ -24,6 +24,9 @@ class Outcome(Generic[T]):
         return self.error is None
 
 
+TIMED_OUT = 124  # the code of what was ended at its deadline: `TIMED_OUT` of the node's scripts
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a script ended; its output is text whatever bytes it wrote."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from installer.engine.changes import StageDifference, Verb
-from installer.engine.outcome import Applied, GateResult
+from installer.engine.outcome import TIMED_OUT, Applied, GateResult
 from installer.errors import Problem
 from installer.secrets import Secret
 from installer.state import Gate, Step
@@ -70,7 +70,7 @@ def step_problem(node: str, step: Step, told: Mapping[str, Any], output: str) ->
     last = " / ".join(output.strip().splitlines()[-6:]) or "no output"
     if told["outcome"] == "not held":
         what = f"“{step.name}” ran, but what it establishes does not hold: {last}"
-    elif told["code"] == 124:
+    elif told["code"] == TIMED_OUT:
         what = f"“{step.name}” did not end within {step.timeout_s} s: {last}"
     else:
         what = f"“{step.name}” failed with exit {told['code']}: {last}"

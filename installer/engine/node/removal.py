@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
+import signal
+import time
 
 from installer.engine.node.base import PENDING, Failure
 from installer.engine.node.dpkg import needed_by, present_packages
@@ -21,6 +24,7 @@ if TYPE_CHECKING:  # `typing` costs 70 ms on the node
 _STOP_S = 180
 _PURGE_S = 900
 _TOOL_S = 60
+_POLL_S = 0.05
 
 
 def main(request: dict[str, Any]) -> list[str]:
@@ -162,14 +166,39 @@ def _delete_users(named: set[str], *, everyone: bool) -> list[str]:
     groups = {n for n in recorded("groups") if everyone or n in named}
     there = sorted(users & {user.pw_name for user in pwd.getpwall()})
     for name in there:
-        # a PostgreSQL that its Patroni left running, paused or killed
-        run_command(["pkill", "--signal", "KILL", "--uid", name], timeout_s=_TOOL_S)  # 1: none
+        _end_processes(pwd.getpwnam(name).pw_uid)
         _tool("userdel", name)
     for name in sorted(groups & {group.gr_name for group in grp.getgrall()}):
         _tool("groupdel", name)
     forget("users", users)
     forget("groups", groups)
     return [f"delete user {name}" for name in there]
+
+
+def _end_processes(uid: int) -> None:
+    """End what still runs as a user, such as a PostgreSQL that its Patroni left; userdel refuses.
+
+    Not every Debian has a tool for it. What does not end is userdel's to tell.
+    """
+    deadline = time.monotonic() + _TOOL_S
+    while (running := _processes_of(uid)) and time.monotonic() < deadline:
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_POLL_S)
+
+
+def _processes_of(uid: int) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+                lines = [line.split() for line in status if line.startswith("Uid:")]
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
+        if any(str(uid) in line[1:] for line in lines):
+            found.append(int(pid))
+    return found
 
 
 def _tool(*words: str) -> None:

@@ -1,5 +1,10 @@
 """Services go the way they came, backwards; what others need and what was there before stays."""
 
+import os
+import signal
+import subprocess
+import threading
+
 import pytest
 
 from installer.engine.node import record
@@ -244,3 +249,27 @@ def test_files_that_an_older_release_wrote_go_too(node, monkeypatch, tmp_path, w
 
     assert (f"delete {old}" in told) == with_written
     assert old.exists() != with_written
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run something as another user")
+def test_what_still_runs_as_a_user_ends_before_the_user_goes():
+    """A PostgreSQL outlives its Patroni that was paused or killed, and userdel would refuse."""
+    nobody_s = 64_321  # no user has it
+    with subprocess.Popen(["sleep", "60"], user=nobody_s) as left:
+        reaper = threading.Thread(target=left.wait)  # as init does
+        reaper.start()
+        assert node_removal._processes_of(nobody_s) == [left.pid]
+
+        node_removal._end_processes(nobody_s)
+
+        assert node_removal._processes_of(nobody_s) == []
+        reaper.join(timeout=5)
+        assert left.returncode == -signal.SIGKILL
+
+
+def test_nothing_is_ended_of_others():
+    own = node_removal._processes_of(os.getuid())
+
+    node_removal._end_processes(64_322)
+
+    assert os.getpid() in own
